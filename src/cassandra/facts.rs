@@ -1,0 +1,71 @@
+//! Facts: all that one survey learnt of a node. JMX down makes one fact unknown, not the node.
+
+use super::config::Config;
+use super::disk::Disk;
+use super::fact::{Fact, Why};
+use super::holdings::{Backups, LeftOver, Snapshots};
+use super::jvm::Process;
+use super::nodetool::netstats::Mode;
+
+/// What is known of one node, and why the rest is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether incremental backups are on in the running process.
+    pub live: Fact<bool>,
+    /// cassandra.yaml: its path on the node and what it says.
+    pub config: Fact<(String, Config)>,
+    /// The release version of the running process.
+    pub version: Fact<String>,
+    /// The running process, `None` when there is none.
+    pub process: Fact<Option<Process>>,
+    /// What the node says it is doing; asked only when there is doubt.
+    pub mode: Option<Fact<Mode>>,
+    /// What the backups folders hold.
+    pub backups: Fact<Backups>,
+    /// Snapshots, by kind.
+    pub snapshots: Fact<Vec<Snapshots>>,
+    /// Folders of dropped tables.
+    pub left_overs: Fact<Vec<LeftOver>>,
+    /// The data folders' file systems.
+    pub disks: Fact<Vec<Disk>>,
+    /// The node's clock when it was asked, seconds since 1970.
+    pub now: Fact<i64>,
+}
+
+impl Facts {
+    /// Returns facts of a node that could not be asked at all.
+    pub fn unknown(why: &Why) -> Self {
+        fn same<T>(why: &Why) -> Fact<T> {
+            Fact::Unknown(why.clone())
+        }
+        Self {
+            live: same(why),
+            config: same(why),
+            version: same(why),
+            process: same(why),
+            mode: None,
+            backups: same(why),
+            snapshots: same(why),
+            left_overs: same(why),
+            disks: same(why),
+            now: same(why),
+        }
+    }
+
+    /// Whether incremental backups are on after the next start: cassandra.yaml, or the setting
+    /// in the process's arguments where Cassandra lets that win.
+    pub fn configured(&self) -> Fact<bool> {
+        let process = self.process.known().and_then(Option::as_ref);
+        if let Some(text) = process.and_then(|process| process.override_of_yaml.as_deref()) {
+            match text {
+                "true" => return Fact::Known(true),
+                "false" => return Fact::Known(false),
+                _ => {}
+            }
+        }
+        match &self.config {
+            Fact::Known((_, config)) => config.incremental_backups.clone(),
+            Fact::Unknown(why) => Fact::Unknown(why.clone()),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What Cassandra says and how it lays out files: text in, data out.
+
+pub mod config;
+pub mod disk;
+pub mod fact;
+pub mod facts;
+pub mod holdings;
+pub mod jvm;
+pub mod nodetool;
+pub mod ring;
+pub mod snapshot;
+pub mod sstable;
+pub mod tree;

@@ -1,0 +1,277 @@
+//! The data folders of a node, read from the survey's one pass of `find` as it comes.
+//!
+//! A backups folder is exactly `<data>/<keyspace>/<table folder>/backups`, found by its depth:
+//! a keyspace named `backups` or a table named `snapshots` is no such thing.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::sstable;
+
+/// More files than this in backups and snapshots of one node are not counted: a guard for the
+/// controller's memory, some fifty times what large clusters report of a node.
+const MOST_ENTRIES: u64 = 2_000_000;
+
+/// Everything that one pass found.
+#[derive(Debug, Default)]
+pub struct Tree {
+    data_dirs: Vec<String>,
+    entries: u64,
+    /// Component names, numbered: a node has few different ones and very many files.
+    names: HashMap<Box<str>, u16>,
+    tables: BTreeMap<TableKey, Table>,
+}
+
+/// Identity of a table's folder: data folder (by number), keyspace, folder name.
+type TableKey = (usize, String, String);
+
+/// One table's folder in one data folder.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) live_data_files: u64,
+    pub(super) sets: HashMap<(Option<Box<str>>, Box<str>), Set>,
+    /// Files in backups that belong to no set, and their bytes.
+    pub(super) strays: u64,
+    pub(super) stray_bytes: u64,
+    pub(super) snapshots: BTreeMap<String, SnapshotFolder>,
+}
+
+/// One SSTable set in a backups folder.
+#[derive(Debug, Default)]
+pub(super) struct Set {
+    present: Vec<u16>,
+    toc: Option<Vec<u16>>,
+    pub(super) bytes: u64,
+    pub(super) held_bytes: u64,
+    /// Newest modification time of its files, in seconds since 1970.
+    pub(super) newest: i64,
+}
+
+/// One table's part of a snapshot.
+#[derive(Debug, Default)]
+pub(super) struct SnapshotFolder {
+    pub(super) modified: i64,
+    pub(super) bytes: u64,
+    pub(super) held_bytes: u64,
+}
+
+/// A record that cannot be understood, or one too many.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TreeError {
+    /// The listing's form is not what the survey's command prints.
+    #[error("the listing of files holds what ringhaul does not understand: {0}")]
+    NotUnderstood(String),
+    /// The guard for the controller's memory.
+    #[error("more than {MOST_ENTRIES} files were listed")]
+    TooMany,
+}
+
+impl Set {
+    /// Whether every component that its TOC names is there.
+    pub(super) fn is_complete(&self) -> bool {
+        let present: HashSet<u16> = self.present.iter().copied().collect();
+        self.toc.as_ref().is_some_and(|toc| toc.iter().all(|name| present.contains(name)))
+    }
+}
+
+impl Tree {
+    /// Adds a data folder; records must follow the folders they lie in.
+    pub fn add_data_dir(&mut self, path: &str) {
+        self.data_dirs.push(path.trim_end_matches('/').to_owned());
+    }
+
+    /// The data folders.
+    pub fn data_dirs(&self) -> &[String] {
+        &self.data_dirs
+    }
+
+    /// Forgets what was listed; a second pass with other rights follows.
+    pub fn restart(&mut self) {
+        let data_dirs = std::mem::take(&mut self.data_dirs);
+        *self = Self { data_dirs, ..Self::default() };
+    }
+
+    pub(super) fn tables(&self) -> impl Iterator<Item = (&str, &str, &str, &Table)> {
+        self.tables.iter().map(|((dir, keyspace, folder), table)| {
+            (self.data_dirs[*dir].as_str(), keyspace.as_str(), folder.as_str(), table)
+        })
+    }
+
+    /// Takes a record `d DEPTH TIME PATH` of a folder.
+    ///
+    /// # Errors
+    /// When it has another form, or there are too many.
+    pub fn take_folder(&mut self, record: &str) -> Result<(), TreeError> {
+        let odd = || TreeError::NotUnderstood(crate::text::one_line(record.as_bytes(), 200));
+        let mut fields = record.splitn(3, ' ');
+        let depth: usize = fields.next().and_then(|f| f.parse().ok()).ok_or_else(odd)?;
+        let modified = fields.next().and_then(seconds).ok_or_else(odd)?;
+        let path = fields.next().ok_or_else(odd)?;
+        let (dir, parts) = self.split(path, depth).ok_or_else(odd)?;
+        self.count()?;
+        match parts.as_slice() {
+            [keyspace, folder] => {
+                self.table(dir, keyspace, folder);
+            }
+            [keyspace, folder, "snapshots", tag] => {
+                let table = self.table(dir, keyspace, folder);
+                table.snapshots.entry((*tag).to_owned()).or_default().modified = modified;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes a record `f DEPTH TYPE LINKS SIZE TIME PATH` of anything else.
+    ///
+    /// # Errors
+    /// When it has another form, or there are too many.
+    pub fn take_file(&mut self, record: &str) -> Result<(), TreeError> {
+        let odd = || TreeError::NotUnderstood(crate::text::one_line(record.as_bytes(), 200));
+        let mut fields = record.splitn(6, ' ');
+        let depth: usize = fields.next().and_then(|f| f.parse().ok()).ok_or_else(odd)?;
+        let is_file = fields.next().ok_or_else(odd)? == "f";
+        let links: u64 = fields.next().and_then(|f| f.parse().ok()).ok_or_else(odd)?;
+        let size: u64 = fields.next().and_then(|f| f.parse().ok()).ok_or_else(odd)?;
+        let modified = fields.next().and_then(seconds).ok_or_else(odd)?;
+        let path = fields.next().ok_or_else(odd)?;
+        let (dir, parts) = self.split(path, depth).ok_or_else(odd)?;
+        self.count()?;
+        let file = File { is_file, links, size, modified };
+        match parts.as_slice() {
+            [keyspace, folder, name] => {
+                if is_file && sstable::split_name(name).is_some_and(|(_, c)| c == "Data.db") {
+                    self.table(dir, keyspace, folder).live_data_files += 1;
+                }
+            }
+            [keyspace, folder, "backups", name] => {
+                self.backup_file(dir, keyspace, folder, None, name, file);
+            }
+            [keyspace, folder, "backups", index, name] if index.starts_with('.') => {
+                self.backup_file(dir, keyspace, folder, Some(index), name, file);
+            }
+            [keyspace, folder, "snapshots", tag, _] | [keyspace, folder, "snapshots", tag, _, _] => {
+                let table = self.table(dir, keyspace, folder);
+                let part = table.snapshots.entry((*tag).to_owned()).or_default();
+                part.bytes += size;
+                part.held_bytes += if links == 1 { size } else { 0 };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes what `head -v` printed of TOC files: `==> PATH <==`, lines, and so on.
+    ///
+    /// # Errors
+    /// When it does not begin with such a line.
+    pub fn take_tocs(&mut self, text: &str) -> Result<(), TreeError> {
+        let mut open: Option<(usize, Vec<&str>)> = None;
+        let mut listed: Vec<&str> = Vec::new();
+        for line in text.lines() {
+            let header = line.strip_prefix("==> ").and_then(|rest| rest.strip_suffix(" <=="));
+            if let Some(path) = header {
+                self.close_toc(open.take(), &listed);
+                listed.clear();
+                open = self.split_any_depth(path);
+            } else if open.is_none() && listed.is_empty() && !text.starts_with("==> ") {
+                let line = crate::text::one_line(line.as_bytes(), 200);
+                return Err(TreeError::NotUnderstood(line));
+            } else if !line.trim().is_empty() {
+                listed.push(line.trim());
+            }
+        }
+        self.close_toc(open, &listed);
+        Ok(())
+    }
+
+    fn close_toc(&mut self, open: Option<(usize, Vec<&str>)>, listed: &[&str]) {
+        let Some((dir, parts)) = open else { return };
+        let (keyspace, folder, index, name) = match parts.as_slice() {
+            [keyspace, folder, "backups", name] => (keyspace, folder, None, name),
+            [keyspace, folder, "backups", index, name] => (keyspace, folder, Some(*index), name),
+            _ => return,
+        };
+        let Some((descriptor, sstable::TOC)) = sstable::split_name(name) else { return };
+        let toc: Vec<u16> = listed.iter().filter_map(|name| self.number(name)).collect();
+        let whole = toc.len() == listed.len() && !toc.is_empty();
+        let key = (index.map(Box::from), Box::from(descriptor));
+        if let Some(set) = self.table(dir, keyspace, folder).sets.get_mut(&key) {
+            set.toc = whole.then_some(toc);
+        }
+    }
+
+    fn backup_file(
+        &mut self,
+        dir: usize,
+        keyspace: &str,
+        folder: &str,
+        index: Option<&str>,
+        name: &str,
+        file: File,
+    ) {
+        let split = sstable::split_name(name).filter(|_| file.is_file);
+        let number = split.and_then(|(_, component)| self.number(component));
+        let table = self.table(dir, keyspace, folder);
+        let (Some((descriptor, _)), Some(number)) = (split, number) else {
+            table.strays += 1;
+            table.stray_bytes += file.size;
+            return;
+        };
+        let set = table.sets.entry((index.map(Box::from), Box::from(descriptor))).or_default();
+        set.present.push(number);
+        set.bytes += file.size;
+        set.held_bytes += if file.links == 1 { file.size } else { 0 };
+        set.newest = set.newest.max(file.modified);
+    }
+
+    /// Returns the number of a component's name; `None` when a node invents names without end.
+    fn number(&mut self, name: &str) -> Option<u16> {
+        if let Some(number) = self.names.get(name) {
+            return Some(*number);
+        }
+        let number = u16::try_from(self.names.len()).ok()?;
+        self.names.insert(Box::from(name), number);
+        Some(number)
+    }
+
+    fn table(&mut self, dir: usize, keyspace: &str, folder: &str) -> &mut Table {
+        self.tables.entry((dir, keyspace.to_owned(), folder.to_owned())).or_default()
+    }
+
+    fn count(&mut self) -> Result<(), TreeError> {
+        self.entries += 1;
+        if self.entries > MOST_ENTRIES { Err(TreeError::TooMany) } else { Ok(()) }
+    }
+
+    /// Splits a path below a data folder into its parts, which must be `depth`.
+    fn split<'a>(&self, path: &'a str, depth: usize) -> Option<(usize, Vec<&'a str>)> {
+        let (dir, parts) = self.split_any_depth(path)?;
+        (parts.len() == depth).then_some((dir, parts))
+    }
+
+    fn split_any_depth<'a>(&self, path: &'a str) -> Option<(usize, Vec<&'a str>)> {
+        // The longest folder wins, should one lie in another.
+        let (index, rest) = self
+            .data_dirs
+            .iter()
+            .enumerate()
+            .filter_map(|(index, dir)| {
+                let rest = path.strip_prefix(dir.as_str())?;
+                rest.starts_with('/').then(|| (index, rest.trim_start_matches('/')))
+            })
+            .min_by_key(|(_, rest)| rest.len())?;
+        Some((index, rest.split('/').collect()))
+    }
+}
+
+struct File {
+    is_file: bool,
+    links: u64,
+    size: u64,
+    modified: i64,
+}
+
+/// `1795227633.1597618940`: seconds, and a fraction that no decision here needs.
+fn seconds(text: &str) -> Option<i64> {
+    text.split(['.', ',']).next()?.parse().ok()
+}

@@ -1,0 +1,213 @@
+//! From options and files to nodes: the inventory, the selection, the SSH settings.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Fault;
+use crate::cassandra::ring::Ring;
+use crate::cli;
+use crate::inventory::{Inventory, NodeSpec};
+use crate::node::Endpoint;
+use crate::node::ssh;
+use crate::node::survey::Limits;
+use crate::selection::Selection;
+
+/// The inventory that is taken when none is named.
+const DEFAULT_INVENTORY: &str = "inventory.yaml";
+
+/// What the operator named: an inventory, a node to ask, or both.
+pub(super) struct Source {
+    /// The inventory, all of it, with the command line's SSH settings on top.
+    pub(super) inventory: Option<Inventory>,
+    /// The node of `--via`.
+    pub(super) via: Option<NodeSpec>,
+    /// The options that narrow the nodes down.
+    pub(super) selection: Selection,
+}
+
+/// Reads what `fleet` names.
+pub(super) fn source(fleet: &cli::Fleet, ssh: &cli::Ssh) -> Result<Source, Fault> {
+    let selection = Selection::new(&fleet.dc, &fleet.rack, &fleet.node, &fleet.label)
+        .map_err(|error| Fault::usage(error.to_string()))?;
+    let file = match (&fleet.inventory, &fleet.via) {
+        (Some(file), _) => Some(file.clone()),
+        (None, Some(_)) => None,
+        (None, None) if Path::new(DEFAULT_INVENTORY).exists() => Some(DEFAULT_INVENTORY.into()),
+        (None, None) => {
+            return Err(Fault::usage("there is no inventory.yaml here").hint(
+                "name an inventory with -i, or ask a node for the ring with --via HOST; \
+                 `ringhaul nodes --via HOST --write inventory.yaml` makes one",
+            ));
+        }
+    };
+    let mut inventory = file.map(|file| read_inventory(&file)).transpose()?;
+    for node in inventory.iter_mut().flat_map(|inventory| &mut inventory.nodes) {
+        put_on_top(&mut node.endpoint, ssh);
+    }
+    let via = match &fleet.via {
+        None => None,
+        Some(text) => Some(via(text, inventory.as_ref(), ssh)?),
+    };
+    Ok(Source { inventory, via, selection })
+}
+
+fn read_inventory(file: &Path) -> Result<Inventory, Fault> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Fault::usage(format!("cannot read {}: {error}", file.display())))?;
+    let base = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let home = etcetera::home_dir().ok();
+    Inventory::parse(&text, file, base, home.as_deref())
+        .map_err(|error| Fault::usage(format!("the inventory cannot be used\n{error}")))
+}
+
+/// Lays the command line's SSH settings over those of the inventory.
+fn put_on_top(endpoint: &mut Endpoint, ssh: &cli::Ssh) {
+    if ssh.user.is_some() {
+        endpoint.user.clone_from(&ssh.user);
+    }
+    if ssh.port.is_some() {
+        endpoint.port = ssh.port;
+    }
+    if !ssh.identity.is_empty() {
+        endpoint.identity_files.clone_from(&ssh.identity);
+    }
+    if !ssh.known_hosts.is_empty() {
+        endpoint.known_hosts.clone_from(&ssh.known_hosts);
+    }
+    if !ssh.jump.is_empty() {
+        let hops = ssh.jump.iter().filter(|hop| *hop != "none").cloned().collect();
+        endpoint.proxy_jump = Some(hops);
+    }
+}
+
+/// The node of `--via`: one of the inventory by its name, else a host of its own.
+fn via(
+    text: &str,
+    inventory: Option<&Inventory>,
+    ssh: &cli::Ssh,
+) -> Result<NodeSpec, Fault> {
+    if let Some(node) = inventory.and_then(|inventory| inventory.node(text)) {
+        return Ok(node.clone());
+    }
+    let wrong = || {
+        Fault::usage(format!("--via '{}' is no [USER@]HOST[:PORT]", crate::text::visible(text)))
+    };
+    let (user, rest) = match text.rsplit_once('@') {
+        Some((user, rest)) => (Some(user.to_owned()), rest),
+        None => (None, text),
+    };
+    let (host, port) = host_and_port(rest).ok_or_else(wrong)?;
+    if host.is_empty()
+        || host.starts_with('-')
+        || user.as_deref() == Some("")
+        || text.chars().any(|c| c.is_whitespace() || c.is_control())
+    {
+        return Err(wrong());
+    }
+    let mut endpoint = Endpoint { host, ..Endpoint::default() };
+    put_on_top(&mut endpoint, ssh);
+    endpoint.user = user.or(endpoint.user);
+    endpoint.port = port.or(endpoint.port);
+    Ok(NodeSpec::at(endpoint))
+}
+
+/// `host`, `host:port`, `[2001:db8::1]:port`, `2001:db8::1`.
+fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
+    if let Some((host, rest)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        return match rest.strip_prefix(':') {
+            Some(port) => Some((host.to_owned(), Some(port.parse().ok()?))),
+            None => rest.is_empty().then(|| (host.to_owned(), None)),
+        };
+    }
+    match text.split_once(':') {
+        Some((_, rest)) if rest.contains(':') => Some((text.to_owned(), None)),
+        Some((host, port)) => Some((host.to_owned(), Some(port.parse().ok()?))),
+        None => Some((text.to_owned(), None)),
+    }
+}
+
+/// Narrows the inventory's nodes down, and says on standard error what looks like a mistake.
+pub(super) fn select(selection: &Selection, nodes: Vec<NodeSpec>) -> Result<Vec<NodeSpec>, Fault> {
+    let selected = selection.select(nodes).map_err(|error| Fault::usage(error.to_string()))?;
+    for remark in selected.unmatched.iter().chain(&selected.undecided) {
+        warn(remark);
+    }
+    Ok(selected.chosen)
+}
+
+/// Prints one warning.
+pub(super) fn warn(text: &str) {
+    say(&format!("warning: {text}"));
+}
+
+/// Prints one line beside the result.
+pub(super) fn say(text: &str) {
+    // With standard error gone there is nobody left to tell.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// The members of a ring as nodes, reached as the node that told the ring was.
+pub(super) fn nodes_of_ring(ring: &Ring, via: &NodeSpec) -> Vec<NodeSpec> {
+    let place = ring.members.iter().map(|member| {
+        let endpoint = Endpoint {
+            host: member.address.clone(),
+            address: None,
+            ..via.endpoint.clone()
+        };
+        let mut spec = NodeSpec::at(endpoint);
+        spec.dc = Some(member.dc.clone());
+        spec.rack = Some(member.rack.clone());
+        spec.host_id.clone_from(&member.host_id);
+        spec.labels = BTreeMap::new();
+        spec
+    });
+    place.collect()
+}
+
+/// The limits of the commands.
+pub(super) fn limits(asking: &cli::Asking) -> Limits {
+    Limits { nodetool: asking.nodetool_timeout, files: asking.files_timeout }
+}
+
+/// The maker of SSH lines.
+pub(super) fn connector(ssh: &cli::Ssh) -> Result<ssh::Ssh, Fault> {
+    let ask: ssh::AskPassphrase = Arc::new(ask_passphrase);
+    let options = ssh::Options {
+        config_file: ssh.ssh_config.clone(),
+        accept_new_host_keys: ssh.accept_new_host_keys,
+        connect_timeout: ssh.connect_timeout,
+        passphrase: std::io::stdin().is_terminal().then_some(ask),
+        ..ssh::Options::default()
+    };
+    ssh::Ssh::new(options).map_err(|error| Fault::failed(error.to_string()))
+}
+
+fn ask_passphrase(key: &Path) -> Option<String> {
+    rpassword::prompt_password(format!("Passphrase for {}: ", key.display())).ok()
+}
+
+/// Returns `path` with the folder it is meant from, so that it is found from anywhere.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_and_port;
+
+    #[test]
+    fn a_host_may_carry_a_port_and_be_an_ipv6_address() {
+        let parse = |text| host_and_port(text);
+        assert_eq!(parse("a"), Some(("a".into(), None)));
+        assert_eq!(parse("a:22"), Some(("a".into(), Some(22))));
+        assert_eq!(parse("2001:db8::1"), Some(("2001:db8::1".into(), None)));
+        assert_eq!(parse("[2001:db8::1]:22"), Some(("2001:db8::1".into(), Some(22))));
+        assert_eq!(parse("a:x"), None);
+        assert_eq!(parse("[::1]x"), None);
+    }
+}

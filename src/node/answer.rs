@@ -1,0 +1,226 @@
+//! The survey's answer, read as it comes: segments between NULs, each a word and a value.
+
+use crate::cassandra::config::{self, Config};
+use crate::cassandra::disk::{self, Disk};
+use crate::cassandra::fact::{Fact, Why, WhyKind};
+use crate::cassandra::jvm::{self, Process};
+use crate::cassandra::tree::{Tree, TreeError};
+
+/// No segment is longer: a cassandra.yaml has 100 KiB, a batch of TOC files under 1 MiB.
+const LONGEST_SEGMENT: usize = 8 * 1024 * 1024;
+
+/// Reads the answer of `survey.sh`.
+#[derive(Debug, Default)]
+pub struct Reader {
+    rest: Vec<u8>,
+    process: jvm::Reader,
+    processes: Option<u32>,
+    now: Option<i64>,
+    nodetools: Vec<String>,
+    candidates: Vec<String>,
+    yaml_path: Option<String>,
+    yaml: Option<Result<String, String>>,
+    df: Option<Result<String, String>>,
+    tree: Tree,
+    walk_errors: String,
+    walk_ended: bool,
+    fault: Option<Why>,
+}
+
+/// What the answer says, all of it that came.
+#[derive(Debug)]
+pub struct Answer {
+    /// The node's clock, seconds since 1970.
+    pub now: Fact<i64>,
+    /// The running Cassandra.
+    pub process: Fact<Option<Process>>,
+    /// Paths of nodetool on the node, the likeliest first.
+    pub nodetools: Vec<String>,
+    /// cassandra.yaml.
+    pub config: Fact<(String, Config)>,
+    /// The data folders' file systems.
+    pub disks: Fact<Vec<Disk>>,
+    /// What lies in the data folders.
+    pub tree: Fact<Tree>,
+    /// The data folders that were looked at.
+    pub data_dirs: Vec<String>,
+}
+
+impl Reader {
+    /// Takes a piece of the answer. `false`: no more is wanted, the rest cannot be understood.
+    pub fn take(&mut self, piece: &[u8]) -> bool {
+        for part in piece.split_inclusive(|byte| *byte == 0) {
+            self.rest.extend_from_slice(part);
+            if part.last() == Some(&0) {
+                self.rest.pop();
+                let segment = std::mem::take(&mut self.rest);
+                if !segment.is_empty()
+                    && let Err(why) = self.segment(&segment)
+                {
+                    self.fault.get_or_insert(why);
+                    return false;
+                }
+            } else if self.rest.len() > LONGEST_SEGMENT {
+                let why = Why::new(WhyKind::TooMuch, "the survey's answer has no end");
+                self.fault.get_or_insert(why);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn segment(&mut self, segment: &[u8]) -> Result<(), Why> {
+        let text = String::from_utf8_lossy(segment);
+        if text.starts_with("==> ") || text.starts_with("\n==> ") {
+            return self.tree.take_tocs(text.trim_start()).map_err(Why::from);
+        }
+        let (word, value) = text.split_once(' ').unwrap_or((&text, ""));
+        match word {
+            "f" => return self.tree.take_file(value).map_err(Why::from),
+            "d" => return self.tree.take_folder(value).map_err(Why::from),
+            "now" => self.now = value.parse().ok(),
+            "processes" => self.processes = value.parse().ok(),
+            "nodetool" => self.nodetools.push(value.to_owned()),
+            "yaml-candidate" => self.candidates.push(value.to_owned()),
+            "yaml" => self.yaml_path = Some(value.to_owned()),
+            "yaml-text" => self.yaml = Some(Ok(value.to_owned())),
+            "yaml-error" => self.yaml = Some(Err(value.to_owned())),
+            "df" => self.df = Some(Ok(value.to_owned())),
+            "df-error" => self.df = Some(Err(value.to_owned())),
+            "data" => self.tree.add_data_dir(value),
+            "walk" => self.tree.restart(),
+            "walk-errors" => value.clone_into(&mut self.walk_errors),
+            "walk-end" => self.walk_ended = true,
+            "end" => {}
+            _ if self.process.take(word, value) => {}
+            _ => {
+                let text = format!(
+                    "the survey's answer holds what ringhaul does not understand: {}",
+                    crate::text::one_line(segment, 120)
+                );
+                return Err(Why::new(WhyKind::NotUnderstood, text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what was learnt. `cut` is why the answer broke off, if it did: what came before
+    /// stands, the rest is unknown for that reason.
+    pub fn finish(self, cut: Option<Why>) -> Answer {
+        let missing = self
+            .fault
+            .or(cut)
+            .unwrap_or_else(|| Why::new(WhyKind::NotUnderstood, "the survey's answer broke off"));
+        // The folders come after cassandra.yaml: with them, what has not come is not there.
+        let is_past_config = !self.tree.data_dirs().is_empty();
+        let config = match (self.yaml_path, self.yaml) {
+            _ if self.candidates.len() > 1 => several(&self.candidates),
+            (Some(path), Some(Ok(text))) => read_config(path, &text),
+            (Some(_), Some(Err(said))) => Fact::Unknown(refusal(&said)),
+            (None, _) if is_past_config => Fact::unknown(
+                WhyKind::FileNotFound,
+                "cassandra.yaml was not found in the usual places: set paths.config",
+            ),
+            (None, _) | (Some(_), None) => Fact::Unknown(missing.clone()),
+        };
+        let disks = match &self.df {
+            None => Fact::Unknown(missing.clone()),
+            Some(Err(said)) => Fact::Unknown(refusal(said)),
+            Some(Ok(text)) => match disk::parse(text) {
+                Ok(disks) => Fact::Known(disks),
+                Err(line) => Fact::unknown(WhyKind::NotUnderstood, format!("df printed: {line}")),
+            },
+        };
+        let process = match self.processes {
+            None => Fact::Unknown(missing.clone()),
+            Some(count) => match self.process.finish() {
+                None if count > 0 => Fact::unknown(
+                    WhyKind::NotUnderstood,
+                    format!("{count} Cassandra processes run, none on the JMX port: set jmx.port"),
+                ),
+                process => Fact::Known(process),
+            },
+        };
+        let data_dirs = self.tree.data_dirs().to_vec();
+        let tree = match walk_fault(&self.walk_errors, &data_dirs) {
+            Some(why) => Fact::Unknown(why),
+            None if !self.walk_ended => Fact::Unknown(missing.clone()),
+            None => Fact::Known(self.tree),
+        };
+        Answer {
+            now: self.now.map_or_else(|| Fact::Unknown(missing), Fact::Known),
+            process,
+            nodetools: self.nodetools,
+            config,
+            disks,
+            tree,
+            data_dirs,
+        }
+    }
+}
+
+fn several(candidates: &[String]) -> Fact<(String, Config)> {
+    let text = format!(
+        "Cassandra does not run and several cassandra.yaml exist ({}): set paths.config",
+        candidates.join(", ")
+    );
+    Fact::unknown(WhyKind::FileNotFound, text)
+}
+
+fn read_config(path: String, text: &str) -> Fact<(String, Config)> {
+    match config::parse(text) {
+        Ok(config) => Fact::Known((crate::text::visible(&path), config)),
+        Err(why) => Fact::Unknown(Why::new(why.kind, format!("{path}: {}", why.text))),
+    }
+}
+
+/// What it means when `cat`, `df`, `find` or sudo before them complained.
+fn refusal(said: &str) -> Why {
+    let lines: Vec<&str> = said.lines().filter(|line| !is_grumble(line)).collect();
+    let text = lines.join("\n");
+    let has = |part: &str| text.contains(part);
+    if has("a password is required") || has("a terminal is required") {
+        let text = "sudo asks for a password; allow the account `cat`, `df` and `find` without one";
+        Why::new(WhyKind::NotPermitted, text)
+    } else if has("sudo: not found") || has("sudo: command not found") {
+        Why::new(WhyKind::NotPermitted, "the account may not read the files, and there is no sudo")
+    } else if has("not in the sudoers file") || has("is not allowed to") || has("may not run sudo")
+    {
+        Why::new(WhyKind::NotPermitted, "the account may not read the files, nor use sudo for it")
+    } else if has("ermission denied") {
+        Why::new(WhyKind::NotPermitted, text)
+    } else if has("No such file") {
+        Why::new(WhyKind::FileNotFound, text)
+    } else {
+        Why::new(WhyKind::NotUnderstood, text)
+    }
+}
+
+/// sudo's remark on a host that cannot resolve its own name; it goes on all the same.
+fn is_grumble(line: &str) -> bool {
+    line.trim().is_empty() || line.contains("unable to resolve host")
+}
+
+/// Returns what makes the walk's sums wrong, if anything does. Files that went away during the
+/// walk do not: Cassandra compacts and flushes all the time.
+fn walk_fault(errors: &str, data_dirs: &[String]) -> Option<Why> {
+    let fault = errors.lines().find(|line| {
+        let gone = line.ends_with("No such file or directory");
+        let is_root = data_dirs.iter().any(|dir| {
+            ["'", "\u{2018}", "`"].iter().any(|quote| line.contains(&format!("{quote}{dir}")))
+                && line.split(dir.as_str()).nth(1).is_some_and(|rest| !rest.starts_with('/'))
+        });
+        !is_grumble(line) && (!gone || is_root)
+    })?;
+    Some(refusal(fault))
+}
+
+impl From<TreeError> for Why {
+    fn from(error: TreeError) -> Self {
+        let kind = match error {
+            TreeError::NotUnderstood(_) => WhyKind::NotUnderstood,
+            TreeError::TooMany => WhyKind::TooMuch,
+        };
+        Self::new(kind, error.to_string())
+    }
+}

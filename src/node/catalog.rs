@@ -1,0 +1,130 @@
+//! Every command line that is ever sent to a node, one function each.
+//!
+//! What each needs of sudo: the survey's `cat` of cassandra.yaml, `df` and `find` run with
+//! `sudo -n` where the account may not read the files itself; nodetool only where the inventory
+//! says so, because its password file belongs to another user. Nothing else ever does.
+
+use std::time::Duration;
+
+use super::Command;
+use crate::inventory::{NodeSpec, Sudo};
+
+/// How long nodetool may take on the node before `timeout` ends it, unless the operator says
+/// otherwise. A busy production node needs 1 to 3 s; nodetool itself gives up on a hung JVM only
+/// after 60 s and would live on there.
+pub const NODETOOL_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long the controller waits beyond a limit that the node itself keeps.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the look at files may take. A hundred thousand files on a cold disk need a minute.
+pub const SURVEY_LIMIT: Duration = Duration::from_secs(300);
+
+/// The survey prints about 200 bytes a file of backups and snapshots; two million are taken.
+const SURVEY_OUTPUT_LIMIT: u64 = 1024 * 1024 * 1024;
+
+const SURVEY_SCRIPT: &str = include_str!("survey.sh");
+
+/// A non-login shell's PATH often lacks the folders where Cassandra's tools lie.
+const FIND_NODETOOL: &str = concat!(
+    "PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+    ":/opt/cassandra/bin:/usr/share/cassandra/bin; export PATH; ",
+    r#"exec timeout -k 2 "$0" nodetool "$@""#,
+);
+
+/// Looks at process, cassandra.yaml, disks and files; see `survey.sh`.
+///
+/// `data` are folders to look at in place of those of the inventory or of cassandra.yaml.
+pub fn survey(spec: &NodeSpec, data: &[String], limit: Duration) -> Command {
+    let sudo = match spec.sudo {
+        Sudo::Auto => "auto",
+        Sudo::Never => "never",
+        Sudo::Always => "always",
+    };
+    let port = spec.jmx.port.map(|port| port.to_string()).unwrap_or_default();
+    let config = spec.paths.config.clone().unwrap_or_default();
+    let mut argv = vec!["sh".into(), "-s".into(), "--".into(), sudo.into(), port, config];
+    argv.extend_from_slice(if data.is_empty() { &spec.paths.data } else { data });
+    Command::new(argv, limit)
+        .with_stdin(SURVEY_SCRIPT.as_bytes())
+        .with_output_limit(SURVEY_OUTPUT_LIMIT)
+}
+
+/// `nodetool status`: the ring as this node sees it.
+pub fn nodetool_status(tool: &Nodetool) -> Command {
+    tool.command(&["status"])
+}
+
+/// `nodetool statusbackup`: whether incremental backups are on in the running process.
+pub fn nodetool_statusbackup(tool: &Nodetool) -> Command {
+    tool.command(&["statusbackup"])
+}
+
+/// `nodetool netstats`: what the node is doing.
+pub fn nodetool_netstats(tool: &Nodetool) -> Command {
+    tool.command(&["netstats"])
+}
+
+/// `nodetool version`: the version of the running process.
+pub fn nodetool_version(tool: &Nodetool) -> Command {
+    tool.command(&["version"])
+}
+
+/// How nodetool is called on one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nodetool {
+    /// Its path; `None` looks for it in PATH and the usual folders.
+    pub path: Option<String>,
+    /// JMX port; `None` leaves it to nodetool.
+    pub port: Option<u16>,
+    host: Option<String>,
+    user: Option<String>,
+    password_file: Option<String>,
+    sudo: bool,
+    limit: Duration,
+}
+
+impl Nodetool {
+    /// Returns how `spec` wants nodetool called, each call ended after `limit` by the node.
+    pub fn new(spec: &NodeSpec, limit: Duration) -> Self {
+        Self {
+            path: spec.paths.nodetool.clone(),
+            port: spec.jmx.port,
+            host: spec.jmx.host.clone(),
+            user: spec.jmx.user.clone(),
+            password_file: spec.jmx.password_file.clone(),
+            sudo: spec.jmx.sudo,
+            limit,
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let seconds = self.limit.as_secs().max(1).to_string();
+        let mut argv: Vec<String> = Vec::new();
+        let words = |argv: &mut Vec<String>, words: &[&str]| {
+            argv.extend(words.iter().map(|&word| word.to_owned()));
+        };
+        if self.sudo {
+            words(&mut argv, &["sudo", "-n", "--"]);
+        }
+        match &self.path {
+            Some(path) => words(&mut argv, &["timeout", "-k", "2", &seconds, path]),
+            // sudo has a PATH of its own.
+            None if self.sudo => words(&mut argv, &["timeout", "-k", "2", &seconds, "nodetool"]),
+            None => words(&mut argv, &["sh", "-c", FIND_NODETOOL, &seconds]),
+        }
+        // The password itself never stands in an argv: nodetool reads it from a file of the node.
+        for (option, value) in [
+            ("-h", self.host.clone()),
+            ("-p", self.port.map(|port| port.to_string())),
+            ("-u", self.user.clone()),
+            ("-pwf", self.password_file.clone()),
+        ] {
+            if let Some(value) = value {
+                words(&mut argv, &[option, &value]);
+            }
+        }
+        words(&mut argv, arguments);
+        Command::new(argv, self.limit + GRACE)
+    }
+}

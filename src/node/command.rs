@@ -1,0 +1,108 @@
+//! A command for a node: an argv, what goes to its standard input, and its limits.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+/// The most a command may print on standard output unless it says otherwise, in bytes.
+///
+/// The longest ordinary answer, `nodetool status` of a thousand nodes, is below 200 KiB; a
+/// stock cassandra.yaml is about 100 KiB.
+pub const DEFAULT_OUTPUT_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// One command line, as it is run on a node.
+///
+/// Its `Display` is the text a POSIX shell would be given; what goes to standard input is left
+/// out, because secrets travel there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Command {
+    argv: Vec<String>,
+    stdin: Cow<'static, [u8]>,
+    time_limit: Duration,
+    output_limit: u64,
+}
+
+impl Command {
+    /// Returns a command with no standard input, the default output limit, and `time_limit`.
+    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>, time_limit: Duration) -> Self {
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            stdin: Cow::Borrowed(&[]),
+            time_limit,
+            output_limit: DEFAULT_OUTPUT_LIMIT,
+        }
+    }
+
+    /// Gives the command this standard input, followed by end of file.
+    #[must_use]
+    pub fn with_stdin(mut self, stdin: impl Into<Cow<'static, [u8]>>) -> Self {
+        self.stdin = stdin.into();
+        self
+    }
+
+    /// Allows the command `bytes` of standard output.
+    #[must_use]
+    pub fn with_output_limit(mut self, bytes: u64) -> Self {
+        self.output_limit = bytes;
+        self
+    }
+
+    /// The program and its arguments.
+    pub fn argv(&self) -> &[String] {
+        &self.argv
+    }
+
+    /// What the command reads from standard input.
+    pub fn stdin(&self) -> &[u8] {
+        &self.stdin
+    }
+
+    /// How long the controller waits for the command's end.
+    pub fn time_limit(&self) -> Duration {
+        self.time_limit
+    }
+
+    /// How many bytes of standard output are taken before the command is given up.
+    pub fn output_limit(&self) -> u64 {
+        self.output_limit
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, word) in self.argv.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(&quoted(word))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Command({self})")
+    }
+}
+
+/// Returns `word` quoted for a POSIX shell; fish and csh read the same text alike as long as it
+/// holds no quote, backslash, newline or `!`, which no word of the catalogue does.
+fn quoted(word: &str) -> Cow<'_, str> {
+    // A NUL cannot be passed in an argv at all. Replacing it keeps this total; the catalogue
+    // never lets one through.
+    shlex::try_quote(word).unwrap_or_else(|_| Cow::Owned(format!("{word:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_quotes_for_a_shell_and_leaves_stdin_out() {
+        let command = Command::new(["find", "/a b", "*/x"], Duration::from_secs(1))
+            .with_stdin(b"secret".as_slice());
+        assert_eq!(command.to_string(), "find '/a b' '*/x'");
+        assert!(!format!("{command:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,261 @@
+//! The operator's keys: files, passphrases, agents. Each is read or asked for once for the fleet.
+
+use std::collections::HashMap;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::AgentClient;
+use russh::keys::{Algorithm, PrivateKey, PublicKey, decode_secret_key};
+use tokio::net::UnixStream;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use super::AskPassphrase;
+use super::settings::Settings;
+use crate::text::one_line;
+
+/// The files OpenSSH tries by itself, in the order of their cost to the server.
+const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+
+/// Passphrases that may be wrong before the key is given up, as OpenSSH.
+const TRIES: usize = 3;
+
+/// How long an agent may take to list its keys.
+const AGENT_LIMIT: Duration = Duration::from_secs(5);
+
+/// A key larger than this is none.
+const LARGEST_KEY: u64 = 1024 * 1024;
+
+pub(super) struct Keyring {
+    home: PathBuf,
+    ask: Option<AskPassphrase>,
+    files: Mutex<HashMap<PathBuf, Arc<KeyFile>>>,
+    agents: Mutex<HashMap<PathBuf, Arc<OnceCell<Listed>>>>,
+}
+
+/// The keys of an agent, or why there are none.
+type Listed = Result<Vec<AgentIdentity>, String>;
+
+/// A key file, read.
+pub(super) struct KeyFile {
+    pub(super) path: PathBuf,
+    /// Known for an encrypted key as well, if its format or a `.pub` file beside it tells.
+    pub(super) public: Option<PublicKey>,
+    pub(super) body: Body,
+    /// The decrypted key, or why there is none. Held while the operator types.
+    unlocked: tokio::sync::Mutex<Option<Result<Arc<PrivateKey>, String>>>,
+}
+
+// No Debug: it holds private keys.
+pub(super) enum Body {
+    Missing,
+    /// Only the public half is here; an agent may hold the other.
+    PublicOnly,
+    Open(Arc<PrivateKey>),
+    /// Encrypted; the file's text.
+    Locked(String),
+    Unusable(String),
+}
+
+impl Keyring {
+    pub(super) fn new(home: PathBuf, ask: Option<AskPassphrase>) -> Self {
+        Self {
+            home,
+            ask,
+            files: Mutex::default(),
+            agents: Mutex::default(),
+        }
+    }
+
+    /// Returns the key files to offer to a host, in order, each read once.
+    pub(super) fn files(&self, settings: &Settings) -> Vec<Arc<KeyFile>> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = |path: PathBuf| {
+            let read = || Arc::new(read(&path));
+            Arc::clone(files.entry(path.clone()).or_insert_with(read))
+        };
+        if settings.identities_given {
+            return settings
+                .identities
+                .iter()
+                .map(|id| file(id.path.clone()))
+                .collect();
+        }
+        let folder = self.home.join(".ssh");
+        DEFAULT_FILES
+            .iter()
+            .map(|name| file(folder.join(name)))
+            .collect()
+    }
+
+    /// Returns the keys an agent holds, asked for once.
+    pub(super) async fn agent(&self, socket: &Path) -> Listed {
+        let cell = {
+            let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(agents.entry(socket.to_path_buf()).or_default())
+        };
+        cell.get_or_init(|| list(socket)).await.clone()
+    }
+
+    /// Returns whether somebody can be asked for a passphrase.
+    pub(super) fn can_ask(&self) -> bool {
+        self.ask.is_some()
+    }
+
+    /// Returns the decrypted key. All connections that want it wait for one answer.
+    ///
+    /// # Errors
+    /// Says why the key stays locked; the same for everybody who asks later.
+    pub(super) async fn unlock(&self, key: &Arc<KeyFile>) -> Result<Arc<PrivateKey>, String> {
+        let mut unlocked = key.unlocked.lock().await;
+        if let Some(known) = &*unlocked {
+            return known.clone();
+        }
+        let (asked, ask) = (Arc::clone(key), self.ask.clone());
+        // The operator takes minutes, and the key derivation is made to take long.
+        let task = tokio::task::spawn_blocking(move || ask_and_decrypt(&asked, ask.as_ref()));
+        let result = task
+            .await
+            .unwrap_or_else(|_| Err("the passphrase prompt failed".into()));
+        *unlocked = Some(result.clone());
+        result
+    }
+}
+
+impl KeyFile {
+    /// Returns the decrypted key if nobody has to be asked for it.
+    pub(super) fn open(&self) -> Option<Result<Arc<PrivateKey>, String>> {
+        match &self.body {
+            Body::Open(key) => Some(Ok(Arc::clone(key))),
+            Body::Locked(_) => self.unlocked.try_lock().ok()?.clone(),
+            Body::Missing | Body::PublicOnly | Body::Unusable(_) => None,
+        }
+    }
+}
+
+fn ask_and_decrypt(key: &KeyFile, ask: Option<&AskPassphrase>) -> Result<Arc<PrivateKey>, String> {
+    let Body::Locked(text) = &key.body else {
+        return Err("it is not encrypted".into());
+    };
+    let Some(ask) = ask else {
+        return Err("it is encrypted".into());
+    };
+    for _ in 0..TRIES {
+        let Some(passphrase) = ask(&key.path) else {
+            return Err("no passphrase was given".into());
+        };
+        // The error of a wrong passphrase depends on the format, and none of them says more.
+        if let Ok(decrypted) = decode_secret_key(text, Some(&passphrase)) {
+            return Ok(Arc::new(decrypted));
+        }
+    }
+    Err(format!("the passphrase was wrong {TRIES} times"))
+}
+
+/// Reads a key file; what is wrong with it is part of the answer.
+fn read(path: &Path) -> KeyFile {
+    let (public, body) = read_body(path);
+    KeyFile {
+        path: path.to_path_buf(),
+        public,
+        body,
+        unlocked: tokio::sync::Mutex::default(),
+    }
+}
+
+fn read_body(path: &Path) -> (Option<PublicKey>, Body) {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".pub");
+    let beside = || {
+        let text = std::fs::read_to_string(&beside).ok()?;
+        PublicKey::from_openssh(text.trim()).ok()
+    };
+    let unusable = |what: &dyn std::fmt::Display| {
+        (
+            None,
+            Body::Unusable(one_line(what.to_string().as_bytes(), 200)),
+        )
+    };
+    let meta = match std::fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return match beside() {
+                Some(public) => (Some(public), Body::PublicOnly),
+                None => (None, Body::Missing),
+            };
+        }
+        Err(error) => return unusable(&error),
+    };
+    if !meta.is_file() || meta.len() > LARGEST_KEY {
+        return unusable(&"not a key file");
+    }
+    let text = match std::fs::read(path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => return unusable(&error),
+    };
+    if !text.contains("PRIVATE KEY-----") && !text.starts_with("PuTTY-User-Key-File-") {
+        return match PublicKey::from_openssh(text.trim()) {
+            Ok(public) => (Some(public), Body::PublicOnly),
+            Err(_) => unusable(&"not a private key"),
+        };
+    }
+    if open_to_others(&meta) {
+        return unusable(&format!("others may read it: chmod 600 {}", path.display()));
+    }
+    if let Ok(key) = PrivateKey::from_openssh(&text)
+        && key.is_encrypted()
+    {
+        return (Some(key.public_key().clone()), Body::Locked(text));
+    }
+    match decode_secret_key(&text, None) {
+        Ok(key)
+            if matches!(
+                key.algorithm(),
+                Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
+            ) =>
+        {
+            unusable(&"it needs its security token: add it to ssh-agent")
+        }
+        Ok(key) => (Some(key.public_key().clone()), Body::Open(Arc::new(key))),
+        Err(_) if text.contains("ENCRYPTED") || text.contains("Encryption: ") => {
+            (beside(), Body::Locked(text))
+        }
+        Err(error) => unusable(&error),
+    }
+}
+
+/// Whether others may read a file of ours. OpenSSH lets files of other owners pass.
+fn open_to_others(meta: &std::fs::Metadata) -> bool {
+    let ours = std::fs::metadata("/proc/self").map_or(meta.uid(), |own| own.uid());
+    meta.uid() == ours && meta.permissions().mode() & 0o077 != 0
+}
+
+/// Connects to an agent.
+pub(super) async fn agent(socket: &Path) -> Result<AgentClient<UnixStream>, String> {
+    AgentClient::connect_uds(socket)
+        .await
+        .map_err(|error| no_agent(socket, &error))
+}
+
+async fn list(socket: &Path) -> Listed {
+    let listed = async {
+        let mut agent = agent(socket).await?;
+        agent
+            .request_identities()
+            .await
+            .map_err(|error| no_agent(socket, &error))
+    };
+    timeout(AGENT_LIMIT, listed)
+        .await
+        .unwrap_or_else(|_| Err(no_agent(socket, &"it does not answer")))
+}
+
+fn no_agent(socket: &Path, why: &dyn std::fmt::Display) -> String {
+    one_line(
+        format!("no agent at {}: {why}", socket.display()).as_bytes(),
+        200,
+    )
+}

@@ -1,0 +1,483 @@
+//! One SSH connection: the socket, the handshake, and why it ended.
+
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use russh::client::{self, DisconnectReason};
+use russh::keys::PublicKeyOrCertificate;
+use russh::{AlgorithmKind, ChannelOpenFailure};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use super::host_keys::HostKeys;
+use super::settings::Settings;
+use super::{Options, exec};
+use crate::node::{NodeError, Stage};
+use crate::text::one_line;
+
+/// Characters of a server's own words in an error.
+const WORDS_SHOWN: usize = 300;
+
+/// Bytes of a server's first words that are kept: a refusal is one line.
+const FIRST_WORDS_KEPT: usize = 512;
+
+/// A connection whose handshake is done.
+pub(super) struct Line {
+    pub(super) handle: client::Handle<Gate>,
+    pub(super) end: Arc<End>,
+    pub(super) channels: exec::Channels,
+    /// The address at the other end of our own socket.
+    pub(super) peer: Option<IpAddr>,
+    /// The jump host this line goes through, kept open as long as it.
+    _via: Option<Arc<Line>>,
+    /// russh's session task outlives its handle while a server stalls in a key exchange or does
+    /// not read. Letting go of this ends its socket, and so the task.
+    _leash: oneshot::Sender<()>,
+}
+
+/// Why an attempt to connect failed, and whether another one may help.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The server closed before it proved anything: too many others are logging in.
+    Early(NodeError),
+    Finally(NodeError),
+}
+
+impl From<NodeError> for Failed {
+    fn from(error: NodeError) -> Self {
+        Self::Finally(error)
+    }
+}
+
+/// Why a line ended, as far as anybody said so.
+#[derive(Debug, Default)]
+pub(super) struct End {
+    cause: OnceLock<String>,
+}
+
+impl End {
+    /// Returns the reason the line is gone.
+    pub(super) fn cause(&self) -> String {
+        self.cause
+            .get()
+            .cloned()
+            .unwrap_or_else(|| "the connection closed".into())
+    }
+
+    /// Returns the error for a line that is gone.
+    pub(super) fn lost(&self) -> NodeError {
+        NodeError::Lost {
+            cause: self.cause(),
+        }
+    }
+}
+
+/// Makes the TCP connection.
+///
+/// All addresses of the name are tried in turn, each for its share of the time that is left.
+pub(super) async fn dial(settings: &Settings, limit: Duration) -> Result<TcpStream, NodeError> {
+    let address = settings.address();
+    let timed_out = || NodeError::TimedOut {
+        stage: Stage::Connect,
+        after: limit,
+    };
+    let unreachable = |error: &std::io::Error| NodeError::Unreachable {
+        address: address.clone(),
+        cause: one_line(error.to_string().as_bytes(), WORDS_SHOWN),
+    };
+    let deadline = Instant::now() + limit;
+    let lookup = tokio::net::lookup_host((settings.host.as_str(), settings.port));
+    let found: Vec<SocketAddr> = match timeout(limit, lookup).await {
+        Ok(Ok(found)) => found.collect(),
+        Ok(Err(error)) => return Err(unreachable(&error)),
+        Err(_) => {
+            let cause = format!("its name was not resolved within {limit:?}");
+            return Err(NodeError::Unreachable { address, cause });
+        }
+    };
+    let (mut refused, mut silent, mut other) = (false, false, None);
+    for (index, peer) in found.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(found.len() - index).unwrap_or(u32::MAX);
+        match timeout(share, TcpStream::connect(peer)).await {
+            Ok(Ok(stream)) => {
+                // Nagle's algorithm makes an exec of 2 ms one of 44 ms.
+                stream
+                    .set_nodelay(true)
+                    .map_err(|error| unreachable(&error))?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                refused = true;
+            }
+            Ok(Err(error)) => other = Some(unreachable(&error)),
+            Err(_) => silent = true,
+        }
+    }
+    // What says most about the host comes first.
+    Err(if refused {
+        NodeError::Refused { address }
+    } else if silent {
+        timed_out()
+    } else {
+        other.unwrap_or_else(|| NodeError::Unreachable {
+            address: address.clone(),
+            cause: "its name has no address".into(),
+        })
+    })
+}
+
+/// Opens a way to a host through a jump host.
+pub(super) async fn tunnel(
+    via: &Arc<Line>,
+    settings: &Settings,
+    limit: Duration,
+) -> Result<russh::ChannelStream<client::Msg>, NodeError> {
+    let line = Arc::clone(via);
+    let (host, port) = (settings.host.clone(), u32::from(settings.port));
+    let open = async move {
+        // sshd writes the last two into its log; there is no socket of ours they could name.
+        line.handle
+            .channel_open_direct_tcpip(host, port, "127.0.0.1", 0)
+            .await
+    };
+    let unreachable = |cause: &str| NodeError::Unreachable {
+        address: settings.address(),
+        cause: cause.to_owned(),
+    };
+    match timeout(limit, exec::open_or_close(limit, open)).await {
+        Ok(Some(Ok(mut opened))) => match opened.take() {
+            Some(channel) => Ok(channel.into_stream()),
+            None => Err(unreachable("the jump host opened nothing")),
+        },
+        Ok(Some(Err(russh::Error::ChannelOpenFailure(why)))) => Err(unreachable(match why {
+            ChannelOpenFailure::ConnectFailed => "the jump host could not connect to it",
+            ChannelOpenFailure::AdministrativelyProhibited => {
+                "the jump host does not forward connections to it (AllowTcpForwarding, PermitOpen)"
+            }
+            ChannelOpenFailure::UnknownChannelType => "the jump host knows no forwarding",
+            ChannelOpenFailure::ResourceShortage | ChannelOpenFailure::Other { .. } => {
+                "the jump host has no room for another connection"
+            }
+        })),
+        Ok(Some(Err(_)) | None) => Err(unreachable(&format!(
+            "the line to the jump host was lost: {}",
+            via.end.cause()
+        ))),
+        Err(_) => Err(NodeError::TimedOut {
+            stage: Stage::Connect,
+            after: limit,
+        }),
+    }
+}
+
+/// Does the handshake over `stream`: versions, key exchange, host key.
+pub(super) async fn greet<S>(
+    stream: S,
+    settings: &Arc<Settings>,
+    config: Arc<client::Config>,
+    host_keys: &Arc<HostKeys>,
+    options: &Options,
+    goodbyes: &exec::Goodbyes,
+    (peer, via): (Option<IpAddr>, Option<Arc<Line>>),
+) -> Result<Line, Failed>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (leash, held) = oneshot::channel();
+    let first_words = Arc::new(Mutex::new(Vec::new()));
+    let end = Arc::new(End::default());
+    let stream = Leashed {
+        stream,
+        held,
+        first_words: Arc::clone(&first_words),
+        listening: true,
+    };
+    let gate = Gate {
+        settings: Arc::clone(settings),
+        host_keys: Arc::clone(host_keys),
+        accept_new: options.accept_new_host_keys,
+        end: Arc::clone(&end),
+    };
+    let limit = options.handshake_timeout;
+    match timeout(limit, client::connect_stream(config, stream, gate)).await {
+        Ok(Ok(handle)) => {
+            let channels = exec::Channels::new(goodbyes.clone());
+            Ok(Line {
+                handle,
+                end,
+                channels,
+                peer,
+                _via: via,
+                _leash: leash,
+            })
+        }
+        Ok(Err(Fault::Node(error))) => Err(Failed::Finally(error)),
+        Ok(Err(Fault::Russh(error))) => {
+            let words = first_words.lock().unwrap_or_else(PoisonError::into_inner);
+            Err(handshake_error(&error, &words, end.cause.get()))
+        }
+        Err(_) => Err(NodeError::TimedOut {
+            stage: Stage::Handshake,
+            after: limit,
+        }
+        .into()),
+    }
+}
+
+/// Says why a handshake failed, with the server's own words when it spoke before the protocol.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "russh has many errors; the rest is said as it is"
+)]
+fn handshake_error(error: &russh::Error, words: &[u8], said: Option<&String>) -> Failed {
+    let is_ssh = words.starts_with(b"SSH-");
+    let line = words
+        .split(|&byte| byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let line = one_line(line, WORDS_SHOWN);
+    let lost = |cause: String| NodeError::Lost { cause };
+    match error {
+        russh::Error::NoCommonAlgo { kind, theirs, .. } => {
+            let kind = match kind {
+                AlgorithmKind::Kex => "key exchange",
+                AlgorithmKind::Key => "host key type",
+                AlgorithmKind::Cipher => "cipher",
+                AlgorithmKind::Compression => "compression",
+                AlgorithmKind::Mac => "MAC",
+            };
+            let theirs = one_line(theirs.join(", ").as_bytes(), WORDS_SHOWN);
+            lost(format!("no common {kind}; the server offers {theirs}")).into()
+        }
+        russh::Error::WrongServerSig => {
+            lost("the server could not prove that it holds its host key".into()).into()
+        }
+        // Too long a line, or too many of them, before the version.
+        russh::Error::Version => lost(format!("no SSH server answers there: {line:?}")).into(),
+        russh::Error::IO(_)
+        | russh::Error::HUP
+        | russh::Error::Disconnect
+        | russh::Error::KexInit
+        | russh::Error::SendError
+        | russh::Error::RecvError => {
+            let why = match said {
+                Some(said) => said.clone(),
+                None if !is_ssh && !line.is_empty() => format!("the server said {line:?}"),
+                None => "sshd's MaxStartups, or a firewall".into(),
+            };
+            Failed::Early(lost(format!("closed before the handshake was done: {why}")))
+        }
+        other => lost(one_line(
+            format!("in the handshake: {other}").as_bytes(),
+            WORDS_SHOWN,
+        ))
+        .into(),
+    }
+}
+
+/// What can go wrong in russh's session task.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Node(NodeError),
+    Russh(russh::Error),
+}
+
+impl From<russh::Error> for Fault {
+    fn from(error: russh::Error) -> Self {
+        Self::Russh(error)
+    }
+}
+
+/// Answers what the server asks of us: its key is judged, everything else is refused.
+pub(super) struct Gate {
+    settings: Arc<Settings>,
+    host_keys: Arc<HostKeys>,
+    accept_new: bool,
+    end: Arc<End>,
+}
+
+impl client::Handler for Gate {
+    type Error = Fault;
+
+    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Fault> {
+        self.host_keys
+            .check(&self.settings, key.public_key().key_data(), self.accept_new)
+            .map_err(Fault::Node)?;
+        Ok(true)
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "as above")]
+    async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
+        let cause = match reason {
+            DisconnectReason::ReceivedDisconnect(info) => format!(
+                "the server hung up: {}",
+                one_line(info.message.as_bytes(), WORDS_SHOWN)
+            ),
+            DisconnectReason::Error(Fault::Russh(error)) => match error {
+                russh::Error::HUP | russh::Error::Disconnect => "the connection closed".into(),
+                russh::Error::KeepaliveTimeout => "the server no longer answers".into(),
+                other => one_line(other.to_string().as_bytes(), WORDS_SHOWN),
+            },
+            DisconnectReason::Error(Fault::Node(error)) => error.to_string(),
+        };
+        let _ = self.end.cause.set(cause);
+        Ok(())
+    }
+
+    // russh accepts every channel a server opens. We forward nothing, so none has a reason;
+    // dropping the handle refuses it.
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: russh::Channel<client::Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: client::ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: russh::Channel<client::Msg>,
+        _: &str,
+        _: client::ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _: russh::Channel<client::Msg>,
+        _: client::ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: russh::Channel<client::Msg>,
+        _: client::ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: russh::Channel<client::Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: client::ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: russh::Channel<client::Msg>,
+        _: &str,
+        _: client::ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: russh::Channel<client::Msg>,
+        _: &str,
+        _: u32,
+        _: client::ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// A stream that breaks when its line is let go of, and that remembers the server's first words.
+struct Leashed<S> {
+    stream: S,
+    held: oneshot::Receiver<()>,
+    first_words: Arc<Mutex<Vec<u8>>>,
+    listening: bool,
+}
+
+impl<S> Leashed<S> {
+    fn broken(&mut self, context: &mut Context<'_>) -> Option<std::io::Error> {
+        let gone = Pin::new(&mut self.held).poll(context).is_ready();
+        gone.then(|| std::io::ErrorKind::ConnectionAborted.into())
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Leashed<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if let Some(error) = self.broken(context) {
+            return Poll::Ready(Err(error));
+        }
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if self.listening && polled.is_ready() {
+            let new = buffer.filled().get(before..).unwrap_or_default();
+            let mut words = self
+                .first_words
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let room = FIRST_WORDS_KEPT.saturating_sub(words.len());
+            words.extend(new.iter().take(room));
+            let full = words.len() == FIRST_WORDS_KEPT;
+            drop(words);
+            self.listening = !full;
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Leashed<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        if let Some(error) = self.broken(context) {
+            return Poll::Ready(Err(error));
+        }
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if self.broken(context).is_some() {
+            // Through a jump host that stalls, a tidy end would never come.
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

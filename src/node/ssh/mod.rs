@@ -1,0 +1,254 @@
+//! The door over SSH: one connection a node, several commands at once on it.
+//!
+//! What is measured about russh, and why the settings are what they are, stands beside the
+//! constants. The module reads top down: [`Ssh`] settles how a host is reached (`settings`,
+//! `config`), makes the line (`line`, `jump`), judges the host key (`host_keys`,
+//! `known_hosts`), logs in (`auth`, `keys`) and hands out an [`SshNode`] (`exec`, `wire`).
+
+mod algorithms;
+mod auth;
+mod chance;
+mod config;
+mod exec;
+mod host_keys;
+mod jump;
+mod keys;
+mod known_hosts;
+mod line;
+mod pattern;
+mod settings;
+mod wire;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use exec::SshNode;
+
+use super::{Connect, Endpoint, NodeError};
+use chance::about;
+use line::{Failed, Line};
+use settings::Settings;
+
+/// The port of sshd when nobody says otherwise.
+const DEFAULT_PORT: u16 = 22;
+
+/// How long `ssh -G` may take. It answers in milliseconds, unless a `Match exec` hangs.
+const SSH_PROGRAM_LIMIT: Duration = Duration::from_secs(10);
+
+/// Pauses before the next attempt when a server closes before the handshake is done.
+///
+/// sshd turns connections away at random above `MaxStartups` (10 by default) until those before
+/// are logged in, which takes a tenth of a second each.
+const EARLY_PAUSES: [Duration; 4] = [
+    Duration::from_millis(300),
+    Duration::from_millis(700),
+    Duration::from_millis(1500),
+    Duration::from_millis(2000),
+];
+
+/// The pause before the second and last attempt at a port that refuses: sshd may be restarting.
+const REFUSED_PAUSE: Duration = Duration::from_millis(500);
+
+/// Asks the operator for the passphrase of a key file; `None` when there is none to be had.
+pub type AskPassphrase = Arc<dyn Fn(&Path) -> Option<String> + Send + Sync>;
+
+/// How lines are made.
+#[derive(Clone)]
+pub struct Options {
+    /// An ssh_config to use in place of ~/.ssh/config and /etc/ssh/ssh_config; `none` for none.
+    pub config_file: Option<PathBuf>,
+    /// Takes in the keys of unknown hosts, as OpenSSH's `StrictHostKeyChecking accept-new`.
+    /// A changed or revoked key is refused all the same.
+    pub accept_new_host_keys: bool,
+    /// For finding the name's addresses and connecting to one of them.
+    pub connect_timeout: Duration,
+    /// For the versions, the key exchange and the host key.
+    pub handshake_timeout: Duration,
+    /// For logging in, without the time the operator takes to type a passphrase.
+    pub auth_timeout: Duration,
+    /// Silence after which the server is asked whether it is still there.
+    pub keepalive_interval: Duration,
+    /// Unanswered questions after which the line counts as dead.
+    pub keepalive_max: usize,
+    /// Asked once for each encrypted key, whatever the number of nodes.
+    pub passphrase: Option<AskPassphrase>,
+    /// The home directory, in place of $HOME.
+    pub home: Option<PathBuf>,
+    /// The agent's socket, in place of $SSH_AUTH_SOCK; `none` for none.
+    pub agent: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            config_file: None,
+            accept_new_host_keys: false,
+            // Three SYNs of a lossy network take 7 s; clush and ansible give up at 10 to 15 s.
+            connect_timeout: Duration::from_secs(10),
+            // A loaded node needs 1 or 2 s for its signature and reverse DNS up to 10.
+            handshake_timeout: Duration::from_secs(15),
+            // PAM with a directory server that is slow, and an agent that asks its user.
+            auth_timeout: Duration::from_secs(30),
+            // A stopped sshd is noticed after interval x (max + 1): a minute.
+            keepalive_interval: Duration::from_secs(15),
+            keepalive_max: 3,
+            passphrase: None,
+            home: None,
+            agent: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("config_file", &self.config_file)
+            .field("accept_new_host_keys", &self.accept_new_host_keys)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("handshake_timeout", &self.handshake_timeout)
+            .field("auth_timeout", &self.auth_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes SSH lines to nodes. Clones share keys, known hosts and jump-host connections.
+#[derive(Clone)]
+pub struct Ssh {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: Arc<Options>,
+    resolver: settings::Resolver,
+    host_keys: Arc<host_keys::HostKeys>,
+    configs: algorithms::Configs,
+    keyring: keys::Keyring,
+    jumps: jump::Jumps,
+    goodbyes: exec::Goodbyes,
+}
+
+impl std::fmt::Debug for Ssh {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ssh")
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ssh {
+    /// Returns a maker of lines. Files are read when the first host wants them.
+    ///
+    /// # Errors
+    /// [`NodeError::Local`] when there is no home directory.
+    pub fn new(options: Options) -> Result<Self, NodeError> {
+        let home = match &options.home {
+            Some(home) => home.clone(),
+            None => etcetera::home_dir()
+                .map_err(|error| NodeError::Local(format!("no home directory: {error}")))?,
+        };
+        let options = Arc::new(options);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                resolver: settings::Resolver::new(Arc::clone(&options), home.clone()),
+                host_keys: Arc::default(),
+                configs: algorithms::Configs::default(),
+                keyring: keys::Keyring::new(home, options.passphrase.clone()),
+                jumps: jump::Jumps::default(),
+                goodbyes: exec::Goodbyes::new(),
+                options,
+            }),
+        })
+    }
+
+    /// Waits until commands that were given up are told to end, at most `limit`.
+    ///
+    /// Giving a command up takes up to three seconds in the background; a program that ends
+    /// before leaves a nodetool running on the node.
+    pub async fn settle(&self, limit: Duration) {
+        self.shared.goodbyes.said(limit).await;
+    }
+}
+
+impl Connect for Ssh {
+    type Node = SshNode;
+
+    async fn connect(&self, endpoint: &Endpoint) -> Result<SshNode, NodeError> {
+        let settings = Arc::new(self.shared.resolver.settle(endpoint).await?);
+        let via = self.shared.last_jump(&settings, endpoint, 0).await?;
+        let line = self.shared.line(&settings, via.as_ref()).await?;
+        Ok(SshNode {
+            line: Arc::new(line),
+        })
+    }
+}
+
+impl Shared {
+    /// Makes a line that is logged in, with the retries that are safe: nothing was asked of the
+    /// server yet.
+    async fn line(
+        &self,
+        settings: &Arc<Settings>,
+        via: Option<&Arc<Line>>,
+    ) -> Result<Line, NodeError> {
+        let mut early = EARLY_PAUSES.iter();
+        let mut refused = std::iter::once(&REFUSED_PAUSE);
+        let mut waited_for_operator = false;
+        loop {
+            let (pause, error) = match self.greeted(settings, via).await {
+                Ok(mut line) => match self.log_in(&mut line, settings).await {
+                    Ok(()) => return Ok(line),
+                    // The server hung up while the operator typed a passphrase.
+                    Err(auth::Out::AfterWaiting(_)) if !waited_for_operator => {
+                        waited_for_operator = true;
+                        continue;
+                    }
+                    Err(auth::Out::AfterWaiting(error) | auth::Out::Now(error)) => {
+                        return Err(error);
+                    }
+                },
+                Err(Failed::Early(error)) => (early.next(), error),
+                Err(Failed::Finally(error @ NodeError::Refused { .. })) => (refused.next(), error),
+                Err(Failed::Finally(error)) => return Err(error),
+            };
+            match pause {
+                Some(&pause) => tokio::time::sleep(about(pause)).await,
+                None => return Err(error),
+            }
+        }
+    }
+
+    async fn greeted(
+        &self,
+        settings: &Arc<Settings>,
+        via: Option<&Arc<Line>>,
+    ) -> Result<Line, Failed> {
+        let options = &self.options;
+        let config = self.configs.get(&self.host_keys.types(settings)?, options);
+        let (host_keys, goodbyes) = (&self.host_keys, &self.goodbyes);
+        if let Some(via) = via {
+            let stream = line::tunnel(via, settings, options.connect_timeout).await?;
+            let behind = (None, Some(Arc::clone(via)));
+            return line::greet(
+                stream, settings, config, host_keys, options, goodbyes, behind,
+            )
+            .await;
+        }
+        let stream = line::dial(settings, options.connect_timeout).await?;
+        let peer = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
+        line::greet(
+            stream,
+            settings,
+            config,
+            host_keys,
+            options,
+            goodbyes,
+            (peer, None),
+        )
+        .await
+    }
+
+    async fn log_in(&self, line: &mut Line, settings: &Settings) -> Result<(), auth::Out> {
+        auth::log_in(line, settings, &self.keyring, self.options.auth_timeout).await
+    }
+}

@@ -1,0 +1,202 @@
+//! One survey of one node: asks and changes nothing. Two commands side by side in the ordinary
+//! case, one nodetool call among them.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use super::answer::{Answer, Reader};
+use super::catalog::{self, Nodetool};
+use super::{Command, Node, NodeError};
+use crate::cassandra::fact::{Fact, Why, WhyKind};
+use crate::cassandra::facts::Facts;
+use crate::cassandra::holdings;
+use crate::cassandra::nodetool::{ParseError, failure, netstats, status, statusbackup, version};
+use crate::cassandra::ring::Ring;
+use crate::inventory::NodeSpec;
+
+/// How long the parts of a survey may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// One nodetool call.
+    pub nodetool: Duration,
+    /// The look at processes and files.
+    pub files: Duration,
+}
+
+/// Asks `node` all an audit wants to know; `tool` holds afterwards what was learnt of nodetool.
+pub async fn survey<N: Node>(
+    node: &N,
+    spec: &NodeSpec,
+    tool: &mut Nodetool,
+    limits: Limits,
+) -> Facts {
+    let first_call = catalog::nodetool_statusbackup(tool);
+    let (answer, first_live) =
+        tokio::join!(look(node, spec, limits), nodetool(node, &first_call, statusbackup::parse));
+    let live = match with_what_was_learnt(tool, &first_live, &answer) {
+        Some(better) => {
+            *tool = better;
+            nodetool(node, &catalog::nodetool_statusbackup(tool), statusbackup::parse).await
+        }
+        None => first_live,
+    };
+    let mut facts = facts(answer, live);
+    if facts.live.known().is_some() && facts.version.known().is_none() {
+        facts.version = nodetool(node, &catalog::nodetool_version(tool), version::parse).await;
+    }
+    facts
+}
+
+/// Asks what the node is doing, when its other answers leave a doubt.
+pub async fn ask_mode<N: Node>(node: &N, tool: &Nodetool) -> Fact<netstats::Mode> {
+    nodetool(node, &catalog::nodetool_netstats(tool), netstats::parse).await
+}
+
+/// Asks for the ring as `node` sees it.
+pub async fn ask_ring<N: Node>(node: &N, tool: &Nodetool) -> Fact<Ring> {
+    nodetool(node, &catalog::nodetool_status(tool), status::parse).await
+}
+
+async fn nodetool<N: Node, T>(
+    node: &N,
+    command: &Command,
+    parse: impl Fn(&str) -> Result<T, ParseError>,
+) -> Fact<T> {
+    let output = match node.run(command).await {
+        Ok(output) => output,
+        Err(error) => return Fact::Unknown(error.into()),
+    };
+    if let Some(why) = failure::why(&output) {
+        return Fact::Unknown(why);
+    }
+    match parse(&String::from_utf8_lossy(&output.stdout)) {
+        Ok(value) => Fact::Known(value),
+        Err(error) => Fact::unknown(WhyKind::NotUnderstood, error.to_string()),
+    }
+}
+
+/// Returns another way to call nodetool when the first did not work and the look at the node
+/// shows why: it lies elsewhere, or JMX is on another port.
+fn with_what_was_learnt(tool: &Nodetool, live: &Fact<bool>, answer: &Answer) -> Option<Nodetool> {
+    let mut better = tool.clone();
+    match live.why()?.kind {
+        WhyKind::CommandNotFound if tool.path.is_none() => {
+            better.path = Some(answer.nodetools.first()?.clone());
+        }
+        WhyKind::CassandraDown if tool.port.is_none() => {
+            better.port = Some(answer.process.known()?.as_ref()?.jmx_port?);
+        }
+        _ => return None,
+    }
+    Some(better)
+}
+
+/// Looks at process, settings, disks and files.
+async fn look<N: Node>(node: &N, spec: &NodeSpec, limits: Limits) -> Answer {
+    let answer = look_at(node, &catalog::survey(spec, &[], limits.files)).await;
+    // The script reads the data folders off cassandra.yaml by plain means; where the real reader
+    // sees other ones, these are looked at instead.
+    let wanted = match answer.config.known() {
+        Some((_, config)) if spec.paths.data.is_empty() => config.data_dirs.as_slice(),
+        _ => return answer,
+    };
+    let all_seen = wanted.iter().all(|dir| answer.data_dirs.contains(dir));
+    if wanted.is_empty() || (all_seen && wanted.len() == answer.data_dirs.len()) {
+        return answer;
+    }
+    look_at(node, &catalog::survey(spec, wanted, limits.files)).await
+}
+
+async fn look_at<N: Node>(node: &N, command: &Command) -> Answer {
+    let mut reader = Reader::default();
+    let ended = node
+        .feed(command, &mut |piece: &[u8]| {
+            if reader.take(piece) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })
+        .await;
+    reader.finish(match ended {
+        Ok(ended) => failed_script(&ended),
+        Err(error) => Some(error.into()),
+    })
+}
+
+fn failed_script(ended: &super::Ended) -> Option<Why> {
+    let said = crate::text::one_line(&ended.stderr, 200);
+    (ended.exit != super::Exit::Code(0)).then(|| {
+        Why::new(WhyKind::NotUnderstood, format!("the survey's script broke off: {said}"))
+    })
+}
+
+fn facts(answer: Answer, live: Fact<bool>) -> Facts {
+    let process = match answer.process {
+        // A node may hide other accounts' processes; one that answers is there all the same.
+        Fact::Known(None) if live.known().is_some() => {
+            Fact::unknown(WhyKind::NotPermitted, "the node hides the Cassandra process")
+        }
+        process => process,
+    };
+    let version = match &process {
+        Fact::Known(Some(process)) => process.version.clone().map_or_else(
+            || Fact::unknown(WhyKind::NotAsked, "the process does not show its version"),
+            Fact::Known,
+        ),
+        Fact::Known(None) => Fact::unknown(WhyKind::CassandraDown, "Cassandra is not running"),
+        Fact::Unknown(why) => Fact::Unknown(why.clone()),
+    };
+    let live = match (&live, &process) {
+        (Fact::Unknown(why), Fact::Known(process)) if why.kind == WhyKind::CassandraDown => {
+            Fact::unknown(why.kind, down_text(process.as_ref(), why))
+        }
+        _ => live,
+    };
+    let (backups, snapshots, left_overs) = match (&answer.tree, &answer.now) {
+        (Fact::Known(tree), Fact::Known(now)) => (
+            Fact::Known(holdings::backups(tree, *now)),
+            Fact::Known(holdings::snapshots(tree)),
+            Fact::Known(holdings::left_overs(tree)),
+        ),
+        (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => (
+            Fact::Unknown(why.clone()),
+            Fact::Unknown(why.clone()),
+            Fact::Unknown(why.clone()),
+        ),
+    };
+    Facts {
+        live,
+        config: answer.config,
+        version,
+        process,
+        mode: None,
+        backups,
+        snapshots,
+        left_overs,
+        disks: answer.disks,
+        now: answer.now,
+    }
+}
+
+fn down_text(process: Option<&crate::cassandra::jvm::Process>, why: &Why) -> String {
+    match process {
+        None => "Cassandra is not running".to_owned(),
+        Some(process) => {
+            format!("Cassandra runs (pid {}) and its JMX does not answer: {}", process.pid, why.text)
+        }
+    }
+}
+
+impl From<NodeError> for Why {
+    fn from(error: NodeError) -> Self {
+        let kind = match &error {
+            NodeError::Unreachable { .. } => WhyKind::Unreachable,
+            NodeError::Refused { .. } => WhyKind::Refused,
+            NodeError::HostKey { .. } => WhyKind::HostKey,
+            NodeError::Auth { .. } => WhyKind::Auth,
+            NodeError::TimedOut { .. } => WhyKind::TimedOut,
+            NodeError::Lost { .. } => WhyKind::Lost,
+            NodeError::NoCommand { .. } => WhyKind::NotPermitted,
+            NodeError::TooMuch { .. } => WhyKind::TooMuch,
+            NodeError::Local(_) => WhyKind::Local,
+        };
+        Self::new(kind, error.to_string())
+    }
+}

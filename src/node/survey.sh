@@ -1,0 +1,215 @@
+# What ringhaul asks a node in one go. It only looks. POSIX sh with coreutils and find alone.
+#
+# Arguments: sudo (auto, never, always), JMX port or '', cassandra.yaml or '', data folders ...
+# Answer: segments between NULs, each a word, a space, and a value. A reader that knows no word
+# of a later version can pass over it; a cut stream leaves what came before it whole.
+
+sudo=$1 jmx_port=${2:-7199} yaml=$3
+shift 3
+nl='
+'
+say() { printf '\000%s %s\000' "$1" "$2"; }
+
+# May this file be read by us? Then plainly; else by sudo, which must not ask (-n).
+as_reader() {
+    may=$1
+    shift
+    if [ "$sudo" = always ] || { [ "$sudo" = auto ] && [ "$may" = no ]; }; then
+        sudo -n -- "$@"
+    else
+        "$@"
+    fi
+}
+
+say now "$(date +%s)"
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+tool=$(command -v nodetool) && say nodetool "$tool"
+
+# The running Cassandra: the one whose JMX port is ours, or the only one. /proc/PID/comm is read
+# first, because a shell reads a file byte by byte and command lines are long.
+processes=0 pid='' other=''
+for dir in /proc/[0-9]*; do
+    { read -r comm < "$dir/comm"; } 2>/dev/null || continue
+    case $comm in java | jsvc* | *assandra*) ;; *) continue ;; esac
+    line=$(tr '\000' '\n' < "$dir/cmdline") 2>/dev/null || continue
+    case $line in *org.apache.cassandra.service.CassandraDaemon*) ;; *) continue ;; esac
+    processes=$((processes + 1))
+    other=${dir#/proc/}
+    # Without any JMX port in its arguments it listens on the default one.
+    case "$line$nl" in
+        *jmx*port="$jmx_port$nl"*) pid=$other args=$line ;;
+        *jmx*port=*) [ -n "$pid" ] || rest=$line ;;
+        *) if [ "$jmx_port" = 7199 ]; then pid=$other args=$line; else rest=$line; fi ;;
+    esac
+done
+[ -z "$pid" ] && [ "$processes" = 1 ] && pid=$other args=$rest
+say processes "$processes"
+
+config='' storage='' path='' home=''
+if [ -n "$pid" ]; then
+    say pid "$pid"
+    { read -r stat < "/proc/$pid/stat" && say stat "$stat"; } 2>/dev/null
+    { read -r uptime < /proc/uptime && say uptime "$uptime"; } 2>/dev/null
+    set -f
+    IFS=$nl
+    previous=''
+    for arg in $args; do
+        case $previous in -cp | -classpath | --class-path) path=$arg ;; esac
+        previous=$arg
+        # Only what is needed leaves the node: other arguments may hold passwords.
+        case $arg in
+            -Dcassandra.config=*) config=${arg#*=} ;;
+            -Dcassandra.storagedir=*) storage=${arg#*=} ;;
+        esac
+        case $arg in
+            -Dcassandra.config=* | -Dcassandra.storagedir=* | -Dcassandra.jmx.*port=* | \
+                -Dcom.sun.management.jmxremote.port=* | \
+                -Dcassandra.settings.incremental_backups=* | \
+                -Dcassandra.config.allow_system_properties=*) say arg "$arg" ;;
+        esac
+    done
+    IFS=:
+    folders=''
+    for entry in $path; do
+        case $entry in
+            */apache-cassandra-[0-9]*.jar | */cassandra-all-[0-9]*.jar) jars=$entry ;;
+            */\*) jars="${entry%\*}apache-cassandra-[0-9]*.jar:${entry%\*}cassandra-all-[0-9]*.jar" ;;
+            *.jar) continue ;;
+            *) folders="$folders:$entry"; continue ;;
+        esac
+        set +f
+        for jar in $jars; do
+            [ -e "$jar" ] || continue
+            say jar "$jar"
+            home=${jar%/*}
+            home=${home%/lib}
+        done
+        set -f
+    done
+    [ -n "$home" ] && [ -x "$home/bin/nodetool" ] && say nodetool "$home/bin/nodetool"
+    # Cassandra takes cassandra.config as a URL, or as a name to be found on its class path.
+    name=cassandra.yaml
+    case $config in
+        file:///*) found=${config#file://} ;;
+        file:/*) found=${config#file:} ;;
+        /*) found=$config ;;
+        *) found='' name=${config:-cassandra.yaml} ;;
+    esac
+    for folder in $folders; do
+        [ -z "$found" ] && [ -e "$folder/$name" ] && found=$folder/$name
+    done
+    yaml=${yaml:-$found}
+    unset IFS
+    set +f
+fi
+
+# Nothing runs, or it does not say: the places where packages and tarballs put it.
+if [ -z "$yaml" ]; then
+    beside=''
+    [ -n "$tool" ] && beside=$(readlink -f "$tool") && beside=${beside%/bin/*}/conf
+    for file in "${CASSANDRA_CONF:-/nowhere}/cassandra.yaml" /etc/cassandra/cassandra.yaml \
+        /etc/cassandra/conf/cassandra.yaml /etc/cassandra/default.conf/cassandra.yaml \
+        "${CASSANDRA_HOME:-/nowhere}/conf/cassandra.yaml" "${beside:-/nowhere}/cassandra.yaml" \
+        /opt/cassandra/conf/cassandra.yaml /opt/apache-cassandra*/conf/cassandra.yaml \
+        /usr/local/cassandra/conf/cassandra.yaml; do
+        [ -f "$file" ] || { [ -d "${file%/*}" ] && [ ! -x "${file%/*}" ]; } || continue
+        if [ -z "$yaml" ]; then
+            yaml=$file
+            say yaml-candidate "$file"
+        elif [ ! "$file" -ef "$yaml" ]; then
+            say yaml-candidate "$file"
+        fi
+    done
+fi
+
+text=''
+if [ -n "$yaml" ]; then
+    say yaml "$yaml"
+    may=no
+    [ -r "$yaml" ] && may=yes
+    # sudo may grumble on standard error and still do it, so errors are asked for apart.
+    if text=$(as_reader "$may" cat "$yaml" 2>/dev/null); then
+        say yaml-text "$text"
+    else
+        text=''
+        say yaml-error "$(as_reader "$may" cat "$yaml" 2>&1 >/dev/null)"
+    fi
+fi
+
+# The data folders, unless given. The controller reads the same text with a real YAML reader and
+# asks again if this plain one was wrong.
+if [ $# = 0 ]; then
+    set -f
+    IFS=$nl
+    inside=''
+    for line in $text; do
+        value=''
+        case $line in
+            data_file_directories:*) inside=yes ;;
+            local_system_data_file_directory:*) inside='' value=${line#*:} ;;
+            [!\ \	#-]*) inside='' ;;
+            *-\ *) [ -n "$inside" ] && case $line in *\#*-\ *) ;; *) value=${line#*- } ;; esac ;;
+        esac
+        [ -n "$value" ] || continue
+        value=${value%%[ 	]#*}
+        unset IFS
+        for word in $value; do
+            word=${word%?"$(printf '\r')"}
+            word=${word#[\"\']}
+            set -- "$@" "${word%[\"\']}"
+            break
+        done
+        IFS=$nl
+    done
+    unset IFS
+    set +f
+fi
+if [ $# = 0 ]; then
+    if [ -n "$storage" ]; then
+        set -- "$storage/data"
+    else
+        case $yaml in
+            '' | /etc/*) set -- /var/lib/cassandra/data ;;
+            */conf/*) set -- "${yaml%/conf/*}/data/data" ;;
+            *) set -- /var/lib/cassandra/data ;;
+        esac
+    fi
+fi
+may=yes
+for folder in "$@"; do
+    say data "$folder"
+    [ -r "$folder" ] && [ -x "$folder" ] || { may=no; continue; }
+    for keyspace in "$folder"/*/; do
+        case $keyspace in */lost+found/ | *'/*/') continue ;; esac
+        [ -r "$keyspace" ] && [ -x "$keyspace" ] || { may=no; break; }
+    done
+done
+if disks=$(as_reader "$may" df -Pk -- "$@" 2>/dev/null); then
+    say df "$disks"
+else
+    say df-error "$(as_reader "$may" df -Pk -- "$@" 2>&1 >/dev/null)"
+fi
+
+# One pass over all data folders, no process per file; `head` is started once for many TOCs.
+# Symbolic links are followed, as Cassandra follows them; the depth bounds it.
+look() {
+    may=$1
+    shift
+    say walk "$may"
+    errors=$(
+        as_reader "$may" find -L "$@" -mindepth 1 -maxdepth 6 \
+            -name lost+found -prune -o \
+            -type d -printf '\0d %d %T@ %p\0' -o \
+            '(' -path '*/backups/*' -o -path '*/snapshots/*' -o -name '*-Data.db' ')' \
+            -printf '\0f %d %y %n %s %T@ %p\0' \
+            -path '*/backups/*' -name '*-TOC.txt' -exec head -v -c 65536 -- '{}' + \
+            2>&1 >&3 3>&-
+    )
+    status=$?
+    say walk-errors "$(printf '%s' "$errors" | head -c 8192)"
+    say walk-end "$status"
+}
+exec 3>&1
+look "$may" "$@"
+case $sudo$may$errors in autoyes*ermission\ denied*) look no "$@" ;; esac
+say end ok

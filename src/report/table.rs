@@ -1,0 +1,187 @@
+//! The audit as people read it: a table that fits the terminal, the findings, a summary.
+
+mod columns;
+mod findings;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
+
+use crate::audit::{Audit, Row, Verdict};
+use crate::human;
+use crate::nodeset;
+use columns::{COLUMNS, Column, Group};
+
+/// More rows than this are folded, unless the operator says otherwise: what fits a small
+/// terminal below its findings.
+const MOST_UNFOLDED: usize = 24;
+
+/// How to draw.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// Columns of the terminal; `None` when there is none, and nothing has to be left out.
+    pub width: Option<u16>,
+    /// Whether colours may be used.
+    pub color: bool,
+    /// Whether equal nodes share a row.
+    pub fold: Fold,
+    /// The time, in seconds since 1970, that ages are counted to.
+    pub now: i64,
+}
+
+/// When equal nodes share a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fold {
+    /// When there are many.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Returns the report as text.
+pub fn render(audit: &Audit, look: Look) -> String {
+    let is_folded = match look.fold {
+        Fold::Auto => audit.rows.len() > MOST_UNFOLDED,
+        Fold::Always => true,
+        Fold::Never => false,
+    };
+    let groups = groups(&audit.rows, is_folded);
+    let mut text = nodes(&groups, look);
+    text.push('\n');
+    text.push_str(&findings::render(audit, look));
+    text.push_str(&summary(audit, look));
+    text
+}
+
+fn groups(rows: &[Row], is_folded: bool) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for row in rows {
+        let same = groups.iter_mut().find(|group| is_folded && group.is_like(row));
+        match same {
+            Some(group) => group.rows.push(row),
+            None => groups.push(Group { rows: vec![row] }),
+        }
+    }
+    groups
+}
+
+fn nodes(groups: &[Group<'_>], look: Look) -> String {
+    // A column that says nothing of any node is left out at any width.
+    let cells: Vec<(&Column, Vec<String>)> = COLUMNS
+        .iter()
+        .map(|column| {
+            let cells = groups.iter().map(|group| (column.cell)(group, look.now)).collect();
+            (column, cells)
+        })
+        .filter(|(column, cells): &(&Column, Vec<String>)| {
+            column.rank == 0 || cells.iter().any(|cell| !cell.is_empty())
+        })
+        .collect();
+    let shown = fitting(&cells, look.width);
+    let mut table = plain_table(look);
+    table.set_header(shown.iter().map(|(column, _)| {
+        Cell::new(column.title).add_attribute(Attribute::Bold).set_alignment(column.alignment)
+    }));
+    for (at, group) in groups.iter().enumerate() {
+        table.add_row(shown.iter().map(|(column, cells)| {
+            let cell = Cell::new(&cells[at]).set_alignment(column.alignment);
+            if column.title == "VERDICT" { coloured(cell, group.rows[0].verdict) } else { cell }
+        }));
+    }
+    lines(&table)
+}
+
+/// Drops columns, the least important first, until the rest fits.
+fn fitting<'a>(
+    cells: &'a [(&'a Column, Vec<String>)],
+    width: Option<u16>,
+) -> Vec<&'a (&'a Column, Vec<String>)> {
+    let mut shown: Vec<_> = cells.iter().collect();
+    let Some(limit) = width.map(usize::from) else { return shown };
+    loop {
+        let needed: usize = shown.iter().map(|(column, cells)| needed(column, cells, limit)).sum();
+        let least = shown.iter().map(|(column, _)| column.rank).max().unwrap_or_default();
+        if needed <= limit || least == 0 {
+            return shown;
+        }
+        shown.retain(|(column, _)| column.rank != least);
+    }
+}
+
+/// Width of a column with its gap. The names of a folded row may be broken, so they need no more
+/// than a third of the line.
+fn needed(column: &Column, cells: &[String], limit: usize) -> usize {
+    let widest = cells.iter().map(|cell| console::measure_text_width(cell)).max();
+    let natural = widest.unwrap_or_default().max(column.title.len());
+    let natural = if column.title == "NODE" { natural.min(limit / 3) } else { natural };
+    natural + 2
+}
+
+/// A table of columns with a gap of two spaces and no lines.
+fn plain_table(look: Look) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).force_no_tty().set_content_arrangement(ContentArrangement::Disabled);
+    if let Some(width) = look.width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    if look.color {
+        table.enforce_styling();
+    }
+    table
+}
+
+fn lines(table: &Table) -> String {
+    let mut text = String::new();
+    for line in table.lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn coloured(cell: Cell, verdict: Verdict) -> Cell {
+    let color = match verdict {
+        Verdict::Enabled => Color::Green,
+        Verdict::Disabled | Verdict::OnAtRestart => Color::Red,
+        Verdict::LostAtRestart => Color::Yellow,
+        Verdict::Unknown => Color::Magenta,
+    };
+    cell.fg(color)
+}
+
+fn summary(audit: &Audit, look: Look) -> String {
+    let sum = &audit.summary;
+    let backups = || audit.rows.iter().filter_map(|row| row.facts.backups.known());
+    let sets: u64 = backups().map(|one| one.sets + one.incomplete_sets).sum();
+    let bytes: u64 = backups().map(|one| one.bytes).sum();
+    let held: u64 = backups().map(|one| one.held_bytes).sum();
+    let oldest = backups().filter_map(|one| one.oldest).min();
+    let oldest = oldest.map(|then| format!(", oldest {}", human::age(then, look.now)));
+    format!(
+        "{}: {}, {} enabled, {} disabled, {} drift, {} unknown\n\
+         backups on the nodes: {}, {} ({} held by nothing else){}\n",
+        audit.cluster,
+        human::count(sum.nodes as u64, "node"),
+        sum.enabled,
+        sum.disabled,
+        sum.drift,
+        sum.unknown,
+        human::count(sets, "set"),
+        human::bytes(bytes),
+        human::bytes(held),
+        oldest.unwrap_or_default(),
+    )
+}
+
+/// The names of some nodes in one text, and how many they are when that is not plain.
+fn names(rows: &[&str]) -> String {
+    match rows {
+        [one] => (*one).to_owned(),
+        many => format!("{} ({})", nodeset::fold(many), many.len()),
+    }
+}
+
+const LEFT: CellAlignment = CellAlignment::Left;
+const RIGHT: CellAlignment = CellAlignment::Right;

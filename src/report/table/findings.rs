@@ -1,0 +1,45 @@
+//! The findings below the table: equal ones of several nodes together.
+
+use comfy_table::{Attribute, Cell, Color};
+
+use super::{Look, lines, names, plain_table};
+use crate::audit::finding::Severity;
+use crate::audit::{Audit, Finding};
+
+/// Returns the findings, or a line that says there are none.
+pub(super) fn render(audit: &Audit, look: Look) -> String {
+    if audit.findings.is_empty() {
+        return "no findings\n\n".to_owned();
+    }
+    let mut groups: Vec<(&Finding, Vec<&str>)> = Vec::new();
+    for finding in &audit.findings {
+        let same = groups.iter_mut().find(|(first, _)| {
+            (first.check, &first.text, &first.hint, first.node.is_some())
+                == (finding.check, &finding.text, &finding.hint, finding.node.is_some())
+        });
+        let node = finding.node.as_deref();
+        match same {
+            Some((_, nodes)) => nodes.extend(node),
+            None => groups.push((finding, node.into_iter().collect())),
+        }
+    }
+    let mut table = plain_table(look);
+    for (finding, nodes) in groups {
+        let nodes = if nodes.is_empty() { "ring".to_owned() } else { names(&nodes) };
+        table.add_row([
+            severity(finding.severity),
+            Cell::new(nodes),
+            Cell::new(format!("{}\n→ {}", finding.text, finding.hint)),
+        ]);
+    }
+    lines(&table) + "\n"
+}
+
+fn severity(severity: Severity) -> Cell {
+    let cell = Cell::new(severity.name());
+    match severity {
+        Severity::Critical => cell.fg(Color::Red).add_attribute(Attribute::Bold),
+        Severity::Warning => cell.fg(Color::Yellow),
+        Severity::Info => cell.fg(Color::Blue),
+    }
+}
