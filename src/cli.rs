@@ -123,8 +123,8 @@ pub struct Audit {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Nodes")]
 pub struct Fleet {
-    /// The inventory [default: inventory.yaml, when it is there and --via is not given]
-    #[arg(short, long, value_name = "FILE", env = "RINGHAUL_INVENTORY")]
+    /// The inventory [default, when --via is not given: $RINGHAUL_INVENTORY, else inventory.yaml]
+    #[arg(short, long, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
     /// Ask this node for the ring; without --inventory, the ring is all that is known
     #[arg(long, value_name = "[USER@]HOST[:PORT]")]
@@ -183,6 +183,9 @@ pub struct Asking {
     /// How long one nodetool call may take; the node itself ends it then
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = duration)]
     pub nodetool_timeout: Duration,
+    /// Keep every command and its answer in FOLDER, a text a node, to report a fault with
+    #[arg(long, value_name = "FOLDER")]
+    pub transcript: Option<PathBuf>,
     /// How long the look at a node's files may take
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
     pub files_timeout: Duration,

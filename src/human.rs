@@ -49,9 +49,15 @@ mod tests {
     fn numbers_are_short_and_right() {
         let shown: Vec<String> =
             [0, 1023, 1024, 1536, 123 * 1024, 5 << 30, u64::MAX].map(bytes).into();
-        assert_eq!(shown, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "123 KiB", "5.0 GiB", "16383 PiB"]);
+        assert_eq!(
+            shown,
+            ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "123 KiB", "5.0 GiB", "16383 PiB"]
+        );
         assert_eq!([count(1, "set"), count(2, "set")], ["1 set", "2 sets"]);
-        assert_eq!([age(0, 59), age(0, 3599), age(0, 90_000), age(0, 400_000)], ["59s", "59m", "25h", "4d"]);
+        assert_eq!(
+            [age(0, 59), age(0, 3599), age(0, 90_000), age(0, 400_000)],
+            ["59s", "59m", "25h", "4d"]
+        );
         assert_eq!(instant(0).unwrap(), "1970-01-01T00:00:00Z");
     }
 }

@@ -48,9 +48,8 @@ pub struct Joined {
 pub fn join(nodes: &[Identity], ring: &Ring) -> Joined {
     let mut joined = Joined { member_of: vec![None; nodes.len()], ..Joined::default() };
     let mut is_taken = vec![false; ring.members.len()];
-    let by_host_id = |node: &Identity, member: &Member| {
-        node.host_id.is_some() && node.host_id == member.host_id
-    };
+    let by_host_id =
+        |node: &Identity, member: &Member| node.host_id.is_some() && node.host_id == member.host_id;
     let by_writing =
         |node: &Identity, member: &Member| node.written.iter().any(|text| names(text, member));
     let by_peer = |node: &Identity, member: &Member| {
@@ -82,9 +81,9 @@ pub fn join(nodes: &[Identity], ring: &Ring) -> Joined {
             }
         }
     }
-    joined.disputed.retain(|(node, member)| {
-        joined.member_of[*node].is_none() && !is_taken[*member]
-    });
+    joined
+        .disputed
+        .retain(|(node, member)| joined.member_of[*node].is_none() && !is_taken[*member]);
     joined.unlisted = (0..ring.members.len()).filter(|member| !is_taken[*member]).collect();
     joined
 }
@@ -106,7 +105,9 @@ mod tests {
     fn ring(addresses: &[&str]) -> Ring {
         let rows: Vec<String> = (1..)
             .zip(addresses)
-            .map(|(n, a)| format!("UN  {a}  1 KiB  4  50.0%  d1045090-2a32-41af-9bf1-00000000000{n}  r1"))
+            .map(|(n, a)| {
+                format!("UN  {a}  1 KiB  4  50.0%  d1045090-2a32-41af-9bf1-00000000000{n}  r1")
+            })
             .collect();
         let text = format!(
             "Datacenter: dc1\n--  Address Load Tokens Owns Host ID Rack\n{}\n",

@@ -44,12 +44,7 @@ pub fn expand_list(text: &str) -> Result<Vec<String>, RangeError> {
     for item in split_list(text) {
         let item = item.trim();
         if item.is_empty() {
-            return Err(fault(
-                text,
-                0,
-                "empty item",
-                "names, separated by single commas",
-            ));
+            return Err(fault(text, 0, "empty item", "names, separated by single commas"));
         }
         names.extend(expand(item)?);
         if names.len() > MAX_NAMES {
@@ -161,9 +156,7 @@ fn is_range(content: &str, brackets: Brackets) -> bool {
         Brackets::AreRanges => !content.contains(':'),
         Brackets::MayBeGlobs => {
             content.starts_with(|c: char| c.is_ascii_digit())
-                && content
-                    .bytes()
-                    .all(|b| b.is_ascii_digit() || b",-/".contains(&b))
+                && content.bytes().all(|b| b.is_ascii_digit() || b",-/".contains(&b))
         }
     }
 }
@@ -185,9 +178,7 @@ fn range(text: &str, at: usize, item: &str) -> Result<Numbers, RangeError> {
     if item.is_empty() {
         return wrong("empty range".into());
     }
-    let (span, step) = item
-        .split_once('/')
-        .map_or((item, None), |(s, n)| (s, Some(n)));
+    let (span, step) = item.split_once('/').map_or((item, None), |(s, n)| (s, Some(n)));
     let (first, last) = span.split_once('-').unwrap_or((span, span));
     let numbers = (number(first), number(last), step.map_or(Some(1), number));
     let (Some(begin), Some(end), Some(step_by)) = numbers else {
@@ -204,12 +195,7 @@ fn range(text: &str, at: usize, item: &str) -> Result<Numbers, RangeError> {
         return wrong(format!("'{item}' runs backwards"));
     }
     let width = if padded { first.len() } else { 0 };
-    Ok(Numbers {
-        first: begin,
-        last: end,
-        step: step_by,
-        width,
-    })
+    Ok(Numbers { first: begin, last: end, step: step_by, width })
 }
 
 fn number(digits: &str) -> Option<u64> {
@@ -226,9 +212,7 @@ fn unfold(text: &str, parts: &[Part<'_>]) -> Result<Vec<String>, RangeError> {
     let count = parts.iter().try_fold(1_u64, |count, part| match part {
         Part::Same(_) => Some(count),
         Part::Varies(ranges) => {
-            let here = ranges
-                .iter()
-                .try_fold(0_u64, |sum, r| sum.checked_add(r.count()))?;
+            let here = ranges.iter().try_fold(0_u64, |sum, r| sum.checked_add(r.count()))?;
             count.checked_mul(here)
         }
     });
@@ -257,12 +241,7 @@ fn too_many(text: &str) -> RangeError {
 
 fn fault(text: &str, at: usize, problem: impl Into<String>, expected: &'static str) -> RangeError {
     let at = text.get(..at).map_or(0, |before| before.chars().count());
-    RangeError {
-        text: text.to_owned(),
-        at,
-        problem: problem.into(),
-        expected,
-    }
+    RangeError { text: text.to_owned(), at, problem: problem.into(), expected }
 }
 
 #[cfg(test)]

@@ -101,28 +101,20 @@ impl Selection {
         let undecided = explain::undecided(self, &candidates);
         drop(candidates);
         let chosen = items.into_iter().zip(meant).filter(|(_, meant)| *meant);
-        Ok(Selected {
-            chosen: chosen.map(|(item, _)| item).collect(),
-            unmatched,
-            undecided,
-        })
+        Ok(Selected { chosen: chosen.map(|(item, _)| item).collect(), unmatched, undecided })
     }
 
     fn means(&self, node: &Candidate<'_>) -> bool {
-        [&self.dc, &self.rack, &self.node, &self.label]
-            .into_iter()
-            .all(|patterns| {
-                let hits = |pattern: &&Pattern| pattern.means(node) == Some(true);
-                let (negative, positive): (Vec<_>, Vec<_>) =
-                    patterns.iter().partition(|pattern| pattern.negated);
-                !negative.iter().any(hits) && (positive.is_empty() || positive.iter().any(hits))
-            })
+        [&self.dc, &self.rack, &self.node, &self.label].into_iter().all(|patterns| {
+            let hits = |pattern: &&Pattern| pattern.means(node) == Some(true);
+            let (negative, positive): (Vec<_>, Vec<_>) =
+                patterns.iter().partition(|pattern| pattern.negated);
+            !negative.iter().any(hits) && (positive.is_empty() || positive.iter().any(hits))
+        })
     }
 
     fn patterns(&self) -> impl Iterator<Item = &Pattern> {
-        [&self.dc, &self.rack, &self.node, &self.label]
-            .into_iter()
-            .flatten()
+        [&self.dc, &self.rack, &self.node, &self.label].into_iter().flatten()
     }
 }
 
@@ -147,11 +139,7 @@ impl Selectable for NodeSpec {
             self.host_id.as_ref(),
         ];
         Candidate {
-            names: names
-                .into_iter()
-                .flatten()
-                .map(|name| Cow::Borrowed(name.as_str()))
-                .collect(),
+            names: names.into_iter().flatten().map(|name| Cow::Borrowed(name.as_str())).collect(),
             dc: self.dc.as_deref(),
             rack: self.rack.as_deref(),
             labels: &self.labels,

@@ -123,8 +123,8 @@ auto_snapshot: $C_AUTO_SNAPSHOT
 endpoint_snitch: GossipingPropertyFileSnitch
 YAML
     [ "$C_UUID" = 0 ] || printf '\n# Use UUIDs as identifiers of newly written sstables.\nuuid_sstable_identifiers_enabled: true\n'
-    # BTI and 'oa' are both unknown to 4.x, so 5.0 writes them only when it need not be compatible.
-    if [ "$C_OA" = 1 ] || [ "$C_FORMAT" = bti ]; then printf '\nstorage_compatibility_mode: NONE\n'; fi
+    # 'oa' sets are unknown to 4.x, so 5.0 writes them only when it need not be compatible.
+    [ "$C_OA" = 0 ] || printf '\nstorage_compatibility_mode: NONE\n'
     case $C_VERSION in 5.*) [ -z "$C_FORMAT" ] || printf '\nsstable:\n  selected_format: %s\n' "$C_FORMAT" ;; esac
   )
   # A line of --yaml takes the place of the same key, with what is indented under it.

@@ -18,8 +18,9 @@ Several labs live side by side under different names. A lab stays until 'down'.
   --layout deb|rpm|tarball where things lie (deb)
   --incremental            incremental_backups: true from the start
   --auto-snapshot false    no snapshots by DROP and TRUNCATE
-  --format big|bti         SSTable format (5.0); bti sets are called da-…
-  --oa                     5.0 without compatibility to 4.x: big sets are called oa-… instead of nb-…
+  --format big|bti         SSTable format (5.0); bti sets are called da-…; bti brings --oa with it
+  --oa                     5.0 without compatibility to 4.x: big sets are called oa-… instead of nb-….
+                           Give it to all nodes or to none: with and without do not share CQL schemas
   --uuid                   text as SSTable generation (4.1 and newer)
   --data-dirs N            number of data directories (1)
   --disk MB                data on a small disk of its own, which the fault disk-full can fill

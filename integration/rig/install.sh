@@ -77,6 +77,7 @@ install_jars() {
     flock -w 900 9 || die "somebody else has been filling $CACHE for 15 minutes: try again, or remove $CACHE/lock"
     [ ! -e "$at/complete" ] || exit 0
     say "fetching Cassandra $version with its libraries by Maven (once; about 70 MB)"
+    rm -rf "$CACHE"/jars/.new.*       # of one that was killed
     new=$(mktemp -d "$CACHE/jars/.new.XXXXXX")
     trap 'rm -rf "$new"' EXIT
     cat >"$new/pom.xml" <<POM

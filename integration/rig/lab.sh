@@ -23,6 +23,10 @@ lab_up() {
   case $JAVA17 in /usr/*) ;; *) JAVA_IN_NODE=/usr/lib/jvm/rig-jdk ;; esac
 
   say "lab $LAB: $NODES nodes of Cassandra $(cat "$DIR"/nodes/*/conf | sed -n 's/^C_VERSION=//p' | sort -u | paste -sd' ')"
+  if [ "$(for n in $(node_numbers); do load_node "$n"; echo "${C_VERSION%.*} $C_OA"; done | sort -u | wc -l)" != 1 ]; then
+    say "nodes of different release lines, or with and without oa/bti, do not take CQL schemas from each other (so does Cassandra);"
+    say "  '$RING seed' makes its tables on each of them"
+  fi
   printf '%s\n' "${YAML_LINES[@]}" >"$DIR/yaml"
   make_keys
   write_hosts
@@ -170,6 +174,6 @@ sees_all() {
 # The lab is left standing: a person wants to look at it.
 give_up() {
   say "last lines of $(node_name "$N"):"
-  tail -n 20 "$NODE"/upper/var/log/cassandra/{stdout,system}.log >&2 2>/dev/null || true
+  tail -n 20 "$NODE"/upper/var/log/cassandra/{stdout,system}.log 2>/dev/null | cut -c1-220 >&2 || true
   die "$1. The lab is left for you to look at ('$RING exec --lab $LAB $N -- bash'); clear it with '$RING down --lab $LAB'"
 }

@@ -135,6 +135,7 @@ start_node() {
       env -i "${NODE_ENV[@]}" bash "$RIG/rootfs.sh" "$NODE" "$(node_name "$N")" "$CACHE/jars/$C_VERSION" "$C_VERSION" "$C_LAYOUT" "$C_HOME" "$C_VAR" \
       "$C_DISK" "$JAVA17" "$JAVA_IN_NODE"
   ) </dev/null >"$NODE/console" 2>&1 &
+  disown      # 'wait' is not to wait for it, and bash need not announce its end
 }
 
 # Records the node's first process, whose namespaces all others enter. Bounded: mounts take milliseconds, a busy machine some more.

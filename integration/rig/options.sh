@@ -67,6 +67,8 @@ write_conf() {
   done
   c[version]=$(full_version "${c[version]}") || exit
   [ "${c[sudo]}" != root ] || c[user]=root
+  # Cassandra refuses bti as long as it has to be compatible with 4.x.
+  [ "${c[format]}" != bti ] || c[oa]=1
   IFS=, read -ra places <<<"$TOPOLOGY"
   place=${places[(n - 1) % ${#places[@]}]}
   [[ $place == ?*/?* ]] || usage "up: --topology wants 'dc/rack,dc/rack,…', not '$place'"
@@ -105,8 +107,8 @@ check_conf() {
   case ${c[version]} in
     5.*) ;;
     *)
-      [ "${c[oa]}" = 0 ] || usage "$on: --oa needs Cassandra 5.0, and this node has ${c[version]}"
-      [ "${c[format]}" != bti ] || usage "$on: format bti needs Cassandra 5.0, and this node has ${c[version]}" ;;
+      [ "${c[format]}" != bti ] || usage "$on: format bti needs Cassandra 5.0, and this node has ${c[version]}"
+      [ "${c[oa]}" = 0 ] || usage "$on: --oa needs Cassandra 5.0, and this node has ${c[version]}" ;;
   esac
   case ${c[version]} in 4.0.*) [ "${c[uuid]}" = 0 ] || usage "$on: --uuid needs Cassandra 4.1, and this node has ${c[version]}" ;; esac
 }

@@ -15,7 +15,7 @@ lab_seed() {
     case $C_VERSION in 5.*) ;; *) all5=0 ;; esac
   done
   for dc in "${!per_dc[@]}"; do replication+=", '$dc': $((per_dc[$dc] < 3 ? per_dc[$dc] : 3))"; done
-  lines=$(for n in $(node_numbers); do load_node "$n"; echo "${C_VERSION%.*}"; done | sort -u | wc -l)
+  lines=$(for n in $(node_numbers); do load_node "$n"; echo "${C_VERSION%.*} $C_OA"; done | sort -u | wc -l)
   say "writing sample data"
   # The file goes with the lab; the statements are sent by the driver that came with cqlsh.
   seed_statements "$replication" "$all5" "$lines" >"$DIR/seed.cql"
@@ -37,7 +37,7 @@ lab_seed() {
 seed_statements() {
   local i table
   local -A id=()
-  # Nodes of different release lines do not take a schema from each other, so it is made on each of them, with the same table ids.
+  # Nodes of different release lines (or with and without --oa) do not take a schema from each other, so it is made on each of them, with the same table ids.
   i=0
   for table in orders snapshots carts old_orders products; do
     i=$((i + 1))
@@ -61,7 +61,7 @@ CREATE TABLE IF NOT EXISTS shop.old_orders (id int PRIMARY KEY, what text)${id[o
 --
 CQL
   [ "$2" = 0 ] || cat <<CQL
-CREATE TABLE IF NOT EXISTS shop.products (id int PRIMARY KEY, price int, name text)
+CREATE TABLE IF NOT EXISTS shop.products (id int PRIMARY KEY, price int, name text)${id[products]}
 --
 CREATE INDEX IF NOT EXISTS products_by_price ON shop.products (price) USING 'sai'
 --

@@ -87,7 +87,7 @@ rc_banner() {
   for file in $(rc_files "$1"); do
     mkdir -p "$(dirname "$file")"
     [ ! -e "$file" ] || cp -p "$file" "$file.before-banner"
-    { echo 'echo "*** Welcome to $HOSTNAME, property of ACME: all use is logged ***"'
+    { echo "echo '*** Welcome to $(cat /etc/hostname), property of ACME: all use is logged ***'"
       case $file in *.cshrc) echo 'sh -c "echo last backup: running >&2"' ;; *) echo 'echo "last backup: running" >&2' ;; esac
       cat "$file" 2>/dev/null || true; } >"$file.new"
     mv "$file.new" "$file"

@@ -44,12 +44,7 @@ fn on_off(fact: &Fact<bool>) -> Option<String> {
 
 /// Names the nodes whose answer is not that of most others. When no answer has a clear majority,
 /// all are named together.
-fn disagreement(
-    what: &str,
-    answers: &[Option<String>],
-    rows: &[Row],
-    findings: &mut Vec<Finding>,
-) {
+fn disagreement(what: &str, answers: &[Option<String>], rows: &[Row], findings: &mut Vec<Finding>) {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for answer in answers.iter().flatten() {
         *counts.entry(answer).or_default() += 1;

@@ -77,16 +77,22 @@ fn hint_for(kind: Option<WhyKind>) -> &'static str {
     match kind {
         Some(WhyKind::Unreachable) => "check the name, the network and that the host is up",
         Some(WhyKind::Refused) => "check that sshd runs there and the port is right",
-        Some(WhyKind::HostKey) => "compare the fingerprint with the host's own, then add or replace the key",
+        Some(WhyKind::HostKey) => {
+            "compare the fingerprint with the host's own, then add or replace the key"
+        }
         Some(WhyKind::Auth) => "check the user and the key; `ssh -v` to the same host shows more",
-        Some(WhyKind::TimedOut) => "the host or its JVM hangs or is overloaded: look there, then ask again",
+        Some(WhyKind::TimedOut) => {
+            "the host or its JVM hangs or is overloaded: look there, then ask again"
+        }
         Some(WhyKind::Lost) => "ask again; if it stays, look at sshd's log there",
         Some(WhyKind::CommandNotFound) => "set paths.nodetool in the inventory",
         Some(WhyKind::NotPermitted) => "give the account the right, or set sudo in the inventory",
         Some(WhyKind::CassandraDown) => "start Cassandra there, or set jmx.host and jmx.port",
         Some(WhyKind::Starting) => "ask again when it is up",
         Some(WhyKind::JmxAuth) => "set jmx.user and jmx.password_file in the inventory",
-        Some(WhyKind::NotUnderstood) => "look at the node; if the output is Cassandra's own, report it",
+        Some(WhyKind::NotUnderstood) => {
+            "look at the node; if the output is Cassandra's own, report it"
+        }
         Some(WhyKind::FileNotFound) => "set paths.config and paths.data in the inventory",
         Some(WhyKind::TooMuch) => "look at the node: it prints without end",
         Some(WhyKind::NotAsked) => "ask again",
@@ -109,12 +115,18 @@ fn mode(row: &Row, findings: &mut Vec<Finding>) {
 
 fn place_in_ring(row: &Row, is_ring_known: bool, findings: &mut Vec<Finding>) {
     let Some(member) = &row.member else {
+        // What a node that was reached says of itself has been compared with the ring; of one
+        // that was not, only what is written is known.
+        let text = match &row.facts.config {
+            Fact::Known(_) => "in the inventory and not in the ring",
+            Fact::Unknown(_) => "by its name and address it is no member of the ring",
+        };
         if is_ring_known {
             findings.push(finding(
                 row,
                 Severity::Warning,
                 Check::NotInRing,
-                "in the inventory and not in the ring",
+                text,
                 "take it out of the inventory, or set cassandra_address to what the ring shows",
             ));
         }
@@ -167,9 +179,8 @@ fn liveness(row: &Row, member: &Member, findings: &mut Vec<Finding>) {
 }
 
 fn settings(row: &Row, path: &str, config: &Config, findings: &mut Vec<Finding>) {
-    let lines = |lines: &[usize]| {
-        lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
-    };
+    let lines =
+        |lines: &[usize]| lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
     if config.key_lines.len() > 1 {
         findings.push(finding(
             row,

@@ -220,7 +220,8 @@ fn unlisted_row(member: &Member) -> Row {
 }
 
 fn summary(rows: &[Row]) -> Summary {
-    let count = |wanted: &[Verdict]| rows.iter().filter(|row| wanted.contains(&row.verdict)).count();
+    let count =
+        |wanted: &[Verdict]| rows.iter().filter(|row| wanted.contains(&row.verdict)).count();
     Summary {
         nodes: rows.len(),
         enabled: count(&[Verdict::Enabled]),

@@ -225,20 +225,23 @@ mod tests {
         assert_eq!(flag("cluster_name: x\n"), Some(false));
         assert_eq!(flag("# incremental_backups: true\ncluster_name: x\n"), Some(false));
         assert_eq!(flag("a:\n  incremental_backups: true\n"), Some(false));
-        let config = parse("#incremental_backups: true\na:\n  incremental_backups: true\n").unwrap();
+        let config =
+            parse("#incremental_backups: true\na:\n  incremental_backups: true\n").unwrap();
         assert_eq!((config.key_lines, config.commented_lines), (vec![], vec![1]));
     }
 
     #[test]
     fn of_two_keys_the_last_counts_and_both_lines_are_known() {
-        let config = parse("incremental_backups: true\na: 1\nincremental_backups: false\n").unwrap();
+        let config =
+            parse("incremental_backups: true\na: 1\nincremental_backups: false\n").unwrap();
         assert_eq!(config.incremental_backups, Fact::Known(false));
         assert_eq!(config.key_lines, [1, 3]);
     }
 
     #[test]
     fn data_folders_are_a_list_or_one_name() {
-        let list = "data_file_directories:\n    - /a\n    - /b c\nlocal_system_data_file_directory: /s\n";
+        let list =
+            "data_file_directories:\n    - /a\n    - /b c\nlocal_system_data_file_directory: /s\n";
         assert_eq!(parse(list).unwrap().data_dirs, ["/a", "/b c", "/s"]);
         assert_eq!(parse("data_file_directories: /a\n").unwrap().data_dirs, ["/a"]);
         assert!(parse("x: 1\n").unwrap().data_dirs.is_empty());

@@ -48,7 +48,9 @@ impl Reader {
     }
 
     fn argument(&mut self, argument: &str) {
-        let Some((name, value)) = argument.split_once('=') else { return };
+        let Some((name, value)) = argument.split_once('=') else {
+            return;
+        };
         match name {
             "-Dcassandra.storagedir" => self.process.storage_dir = Some(value.to_owned()),
             "-Dcassandra.settings.incremental_backups" => self.setting = Some(value.to_owned()),
@@ -81,9 +83,8 @@ impl Reader {
 
 fn version_of_jar(path: &str) -> Option<String> {
     let name = path.rsplit('/').next()?.strip_suffix(".jar")?;
-    let version = name
-        .strip_prefix("apache-cassandra-")
-        .or_else(|| name.strip_prefix("cassandra-all-"))?;
+    let version =
+        name.strip_prefix("apache-cassandra-").or_else(|| name.strip_prefix("cassandra-all-"))?;
     super::nodetool::version::is_version(version).then(|| version.to_owned())
 }
 

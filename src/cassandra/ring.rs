@@ -12,6 +12,19 @@ pub struct Ring {
     pub remarks: Vec<String>,
 }
 
+impl Ring {
+    /// Puts the members in the order of data centre, rack and address; nodetool's changes from
+    /// call to call.
+    pub fn sort(&mut self) {
+        self.members.sort_by(|a, b| {
+            let place = |member: &Member| (member.dc.clone(), member.rack.clone());
+            place(a).cmp(&place(b)).then_with(|| a.ip().cmp(&b.ip())).then_with(|| {
+                (&a.address, a.port, &a.host_id).cmp(&(&b.address, b.port, &b.host_id))
+            })
+        });
+    }
+}
+
 /// One member of the ring. Texts are as Cassandra printed them, made visible.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {

@@ -76,9 +76,15 @@ mod tests {
 
     #[test]
     fn other_files_are_no_components() {
-        for name in
-            ["manifest.json", "x", "nb-x-big-Data.db", "nb-1-big-", "NB-1-big-Data.db", "nb-1-big-Data.db.tmp", ".nb-1-big-Data.db.NM5Ext"]
-        {
+        for name in [
+            "manifest.json",
+            "x",
+            "nb-x-big-Data.db",
+            "nb-1-big-",
+            "NB-1-big-Data.db",
+            "nb-1-big-Data.db.tmp",
+            ".nb-1-big-Data.db.NM5Ext",
+        ] {
             assert_eq!(split_name(name), None, "{name}");
         }
     }

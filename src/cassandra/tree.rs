@@ -149,7 +149,8 @@ impl Tree {
             [keyspace, folder, "backups", index, name] if index.starts_with('.') => {
                 self.backup_file(dir, keyspace, folder, Some(index), name, file);
             }
-            [keyspace, folder, "snapshots", tag, _] | [keyspace, folder, "snapshots", tag, _, _] => {
+            [keyspace, folder, "snapshots", tag, _]
+            | [keyspace, folder, "snapshots", tag, _, _] => {
                 let table = self.table(dir, keyspace, folder);
                 let part = table.snapshots.entry((*tag).to_owned()).or_default();
                 part.bytes += size;
@@ -191,7 +192,9 @@ impl Tree {
             [keyspace, folder, "backups", index, name] => (keyspace, folder, Some(*index), name),
             _ => return,
         };
-        let Some((descriptor, sstable::TOC)) = sstable::split_name(name) else { return };
+        let Some((descriptor, sstable::TOC)) = sstable::split_name(name) else {
+            return;
+        };
         let toc: Vec<u16> = listed.iter().filter_map(|name| self.number(name)).collect();
         let whole = toc.len() == listed.len() && !toc.is_empty();
         let key = (index.map(Box::from), Box::from(descriptor));

@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::load::{self, Source};
+use super::load::{self, Connector, Source};
 use super::signals::Signals;
 use super::{Fault, output, progress};
-use crate::audit::{self, Audit};
+use crate::audit::{self, Audit, Surveyed};
 use crate::cassandra::fact::Fact;
 use crate::cassandra::ring::{Member, Ring};
 use crate::cli::{self, Format, When};
 use crate::exit::Exit;
 use crate::inventory::NodeSpec;
-use crate::node::ssh::Ssh;
 use crate::report::table::Look;
 use crate::report::{csv, json, junit, nagios, prometheus, table};
 use crate::run::audit::{Order, RingFrom};
@@ -28,7 +27,7 @@ const GOODBYE: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(options: cli::Audit) -> Result<Exit, Fault> {
     let source = load::source(&options.fleet, &options.ssh)?;
-    let connector = Arc::new(load::connector(&options.ssh)?);
+    let connector = Arc::new(load::connector(&options.ssh, &options.asking)?);
     let signals = Signals::listen()?;
     let stop = signals.stop();
     let work = async {
@@ -38,6 +37,7 @@ pub(super) async fn run(options: cli::Audit) -> Result<Exit, Fault> {
         let result = run::audit::audit(Arc::clone(&connector), order, events, stop).await;
         // The last of the progress goes before the result.
         let _ = showing.await;
+        let cluster = cluster.unwrap_or_else(|| name_of_cluster(&result.nodes));
         let audit = audit::judge(&cluster, result.nodes, &result.ring, &*is_wanted);
         let exit = if result.interrupted { Exit::Interrupted } else { Exit::of(&audit) };
         let text = render(&audit, exit, &options)?;
@@ -47,8 +47,10 @@ pub(super) async fn run(options: cli::Audit) -> Result<Exit, Fault> {
         }
         Ok(exit)
     };
-    let Some(exit) = signals.guard(work).await else { return Ok(Exit::Interrupted) };
-    connector.settle(GOODBYE).await;
+    let Some(exit) = signals.guard(work).await else {
+        return Ok(Exit::Interrupted);
+    };
+    connector.inner().settle(GOODBYE).await;
     exit
 }
 
@@ -57,9 +59,9 @@ type IsWanted = Box<dyn Fn(&Member) -> bool>;
 
 async fn order(
     source: Source,
-    connector: &Arc<Ssh>,
+    connector: &Arc<Connector>,
     asking: &cli::Asking,
-) -> Result<(String, Order, IsWanted), Fault> {
+) -> Result<(Option<String>, Order, IsWanted), Fault> {
     let Source { inventory, via, selection } = source;
     let limits = load::limits(asking);
     let in_flight = asking.in_flight;
@@ -69,17 +71,27 @@ async fn order(
         let nodes = load::select(&selection, load::nodes_of_ring(&ring, &via))?;
         let order = Order { nodes, ring: RingFrom::Known(ring), in_flight, limits };
         // All members are nodes of their own here.
-        return Ok((via.endpoint.host, order, Box::new(|_| false)));
+        return Ok((None, order, Box::new(|_| false)));
     };
-    let first = via.into_iter().chain(
-        inventory.ring_from.iter().filter_map(|name| inventory.node(name)).cloned(),
-    );
+    let first = via
+        .into_iter()
+        .chain(inventory.ring_from.iter().filter_map(|name| inventory.node(name)).cloned());
     let mut to_ask: Vec<NodeSpec> = first.collect();
     let nodes = load::select(&selection, inventory.nodes.clone())?;
     to_ask.extend(nodes.iter().cloned());
     let order = Order { nodes, ring: RingFrom::Ask(to_ask), in_flight, limits };
     let all = inventory.nodes;
-    Ok((inventory.cluster, order, Box::new(move |member| is_wanted(&selection, &all, member))))
+    let is_wanted = Box::new(move |member: &Member| is_wanted(&selection, &all, member));
+    Ok((Some(inventory.cluster), order, is_wanted))
+}
+
+/// Without an inventory the cluster is called what its own settings call it; nodes that disagree
+/// on that are a finding.
+fn name_of_cluster(nodes: &[Surveyed]) -> String {
+    let mut names = nodes.iter().filter_map(|node| {
+        node.facts.config.known().and_then(|(_, config)| config.cluster_name.as_deref())
+    });
+    crate::text::visible(names.next().unwrap_or("cassandra"))
 }
 
 /// A member is wanted when the selection would take it, and when it is not simply a node of the
@@ -96,7 +108,7 @@ fn is_wanted(selection: &Selection, all: &[NodeSpec], member: &Member) -> bool {
 
 /// Asks the node of `--via` for the ring.
 pub(super) async fn ask_via(
-    connector: &Arc<Ssh>,
+    connector: &Arc<Connector>,
     via: &NodeSpec,
     asking: &cli::Asking,
 ) -> Result<Ring, Fault> {

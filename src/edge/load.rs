@@ -1,6 +1,5 @@
 //! From options and files to nodes: the inventory, the selection, the SSH settings.
 
-use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,12 +9,16 @@ use crate::cassandra::ring::Ring;
 use crate::cli;
 use crate::inventory::{Inventory, NodeSpec};
 use crate::node::Endpoint;
+use crate::node::recorder::Recorder;
 use crate::node::ssh;
 use crate::node::survey::Limits;
 use crate::selection::Selection;
 
 /// The inventory that is taken when none is named.
 const DEFAULT_INVENTORY: &str = "inventory.yaml";
+
+/// Names another one to take then.
+const INVENTORY_VARIABLE: &str = "RINGHAUL_INVENTORY";
 
 /// What the operator named: an inventory, a node to ask, or both.
 pub(super) struct Source {
@@ -34,13 +37,7 @@ pub(super) fn source(fleet: &cli::Fleet, ssh: &cli::Ssh) -> Result<Source, Fault
     let file = match (&fleet.inventory, &fleet.via) {
         (Some(file), _) => Some(file.clone()),
         (None, Some(_)) => None,
-        (None, None) if Path::new(DEFAULT_INVENTORY).exists() => Some(DEFAULT_INVENTORY.into()),
-        (None, None) => {
-            return Err(Fault::usage("there is no inventory.yaml here").hint(
-                "name an inventory with -i, or ask a node for the ring with --via HOST; \
-                 `ringhaul nodes --via HOST --write inventory.yaml` makes one",
-            ));
-        }
+        (None, None) => Some(default_inventory()?),
     };
     let mut inventory = file.map(|file| read_inventory(&file)).transpose()?;
     for node in inventory.iter_mut().flat_map(|inventory| &mut inventory.nodes) {
@@ -51,6 +48,20 @@ pub(super) fn source(fleet: &cli::Fleet, ssh: &cli::Ssh) -> Result<Source, Fault
         Some(text) => Some(via(text, inventory.as_ref(), ssh)?),
     };
     Ok(Source { inventory, via, selection })
+}
+
+fn default_inventory() -> Result<PathBuf, Fault> {
+    if let Some(named) = std::env::var_os(INVENTORY_VARIABLE).filter(|name| !name.is_empty()) {
+        return Ok(named.into());
+    }
+    let file = Path::new(DEFAULT_INVENTORY);
+    if file.exists() {
+        return Ok(file.to_owned());
+    }
+    Err(Fault::usage("there is no inventory.yaml here").hint(
+        "name an inventory with -i, or ask a node for the ring with --via HOST; \
+         `ringhaul nodes --via HOST --write inventory.yaml` makes one",
+    ))
 }
 
 fn read_inventory(file: &Path) -> Result<Inventory, Fault> {
@@ -86,17 +97,12 @@ fn put_on_top(endpoint: &mut Endpoint, ssh: &cli::Ssh) {
 }
 
 /// The node of `--via`: one of the inventory by its name, else a host of its own.
-fn via(
-    text: &str,
-    inventory: Option<&Inventory>,
-    ssh: &cli::Ssh,
-) -> Result<NodeSpec, Fault> {
+fn via(text: &str, inventory: Option<&Inventory>, ssh: &cli::Ssh) -> Result<NodeSpec, Fault> {
     if let Some(node) = inventory.and_then(|inventory| inventory.node(text)) {
         return Ok(node.clone());
     }
-    let wrong = || {
-        Fault::usage(format!("--via '{}' is no [USER@]HOST[:PORT]", crate::text::visible(text)))
-    };
+    let wrong =
+        || Fault::usage(format!("--via '{}' is no [USER@]HOST[:PORT]", crate::text::visible(text)));
     let (user, rest) = match text.rsplit_once('@') {
         Some((user, rest)) => (Some(user.to_owned()), rest),
         None => (None, text),
@@ -153,20 +159,16 @@ pub(super) fn say(text: &str) {
 
 /// The members of a ring as nodes, reached as the node that told the ring was.
 pub(super) fn nodes_of_ring(ring: &Ring, via: &NodeSpec) -> Vec<NodeSpec> {
-    let place = ring.members.iter().map(|member| {
-        let endpoint = Endpoint {
-            host: member.address.clone(),
-            address: None,
-            ..via.endpoint.clone()
-        };
+    let nodes = ring.members.iter().map(|member| {
+        let endpoint =
+            Endpoint { host: member.address.clone(), address: None, ..via.endpoint.clone() };
         let mut spec = NodeSpec::at(endpoint);
         spec.dc = Some(member.dc.clone());
         spec.rack = Some(member.rack.clone());
         spec.host_id.clone_from(&member.host_id);
-        spec.labels = BTreeMap::new();
         spec
     });
-    place.collect()
+    nodes.collect()
 }
 
 /// The limits of the commands.
@@ -174,8 +176,16 @@ pub(super) fn limits(asking: &cli::Asking) -> Limits {
     Limits { nodetool: asking.nodetool_timeout, files: asking.files_timeout }
 }
 
-/// The maker of SSH lines.
-pub(super) fn connector(ssh: &cli::Ssh) -> Result<ssh::Ssh, Fault> {
+/// What makes lines to nodes: SSH, recorded when the operator wants a transcript.
+pub(super) type Connector = Recorder<ssh::Ssh>;
+
+/// Returns the maker of lines.
+pub(super) fn connector(ssh: &cli::Ssh, asking: &cli::Asking) -> Result<Connector, Fault> {
+    if let Some(folder) = &asking.transcript {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Fault::usage(format!("cannot make the folder {}: {error}", folder.display()))
+        })?;
+    }
     let ask: ssh::AskPassphrase = Arc::new(ask_passphrase);
     let options = ssh::Options {
         config_file: ssh.ssh_config.clone(),
@@ -184,7 +194,8 @@ pub(super) fn connector(ssh: &cli::Ssh) -> Result<ssh::Ssh, Fault> {
         passphrase: std::io::stdin().is_terminal().then_some(ask),
         ..ssh::Options::default()
     };
-    ssh::Ssh::new(options).map_err(|error| Fault::failed(error.to_string()))
+    let ssh = ssh::Ssh::new(options).map_err(|error| Fault::failed(error.to_string()))?;
+    Ok(Recorder::new(ssh, asking.transcript.clone()))
 }
 
 fn ask_passphrase(key: &Path) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use super::load::{self, Source};
+use super::load::{self, Connector, Source};
 use super::signals::Signals;
 use super::{Fault, audit, output};
 use crate::cassandra::ring::{Member, Ring};
@@ -11,14 +11,14 @@ use crate::cli;
 use crate::exit::Exit;
 use crate::inventory::{Draft, DraftNode, NodeSpec, render};
 use crate::join::{self, Identity, Joined};
-use crate::node::ssh::Ssh;
+use crate::node::{Connect as _, survey};
 use crate::report::members;
 use crate::run;
 use crate::run::lines::Lines;
 
 pub(super) async fn run(options: cli::Nodes) -> Result<Exit, Fault> {
     let source = load::source(&options.fleet, &options.ssh)?;
-    let connector = Arc::new(load::connector(&options.ssh)?);
+    let connector = Arc::new(load::connector(&options.ssh, &options.asking)?);
     let signals = Signals::listen()?;
     let mut stop = signals.stop();
     let work = async {
@@ -32,7 +32,7 @@ pub(super) async fn run(options: cli::Nodes) -> Result<Exit, Fault> {
 
 async fn show(
     source: Source,
-    connector: &Arc<Ssh>,
+    connector: &Arc<Connector>,
     options: &cli::Nodes,
 ) -> Result<Exit, Fault> {
     let Source { inventory, via, selection } = source;
@@ -57,9 +57,9 @@ async fn show(
     };
     let members = load::select(&selection, load::nodes_of_ring(&ring, &asked))?;
     let is_shown = |member: &Member| {
-        members.iter().any(|node| {
-            node.endpoint.host == member.address && node.host_id == member.host_id
-        })
+        members
+            .iter()
+            .any(|node| node.endpoint.host == member.address && node.host_id == member.host_id)
     };
     let ring = Ring {
         members: ring.members.into_iter().filter(|member| is_shown(member)).collect(),
@@ -74,12 +74,15 @@ async fn show(
         None => None,
     };
     if let Some(path) = &options.write {
-        let text = draft(&ring, &asked, options)?;
+        let name = match &options.cluster {
+            Some(name) => name.clone(),
+            None => cluster_name(connector, &asked, options).await,
+        };
+        let text = draft(name, &ring, &asked)?;
         output::to_file(path, text.as_bytes(), options.force)?;
     }
-    let names: Option<(Vec<&str>, &Joined)> = listed
-        .as_ref()
-        .map(|(nodes, joined)| (nodes.iter().map(NodeSpec::name).collect(), joined));
+    let names: Option<(Vec<&str>, &Joined)> =
+        listed.as_ref().map(|(nodes, joined)| (nodes.iter().map(NodeSpec::name).collect(), joined));
     let text = if options.json {
         members::json(&ring, names.as_ref())
             .map_err(|error| Fault::failed(format!("cannot render: {error}")))?
@@ -92,26 +95,41 @@ async fn show(
     if let Some(path) = options.write.as_ref().filter(|_| !options.showing.quiet) {
         load::say(&format!("wrote {}", path.display()));
     }
-    let differs = listed.is_some_and(|(_, joined)| {
-        !joined.unlisted.is_empty() || joined.member_of.contains(&None)
-    });
+    let differs = listed
+        .is_some_and(|(_, joined)| !joined.unlisted.is_empty() || joined.member_of.contains(&None));
     Ok(if differs { Exit::Findings } else { Exit::Fine })
 }
 
 /// Joins inventory and ring as the audit does, but for what only a survey learns.
 async fn join_with(
-    connector: &Arc<Ssh>,
+    connector: &Arc<Connector>,
     nodes: &[NodeSpec],
     ring: &Ring,
     in_flight: usize,
 ) -> Joined {
-    let by_word = join::join(&nodes.iter().map(|node| Identity::of(node)).collect::<Vec<_>>(), ring);
+    let by_word =
+        join::join(&nodes.iter().map(|node| Identity::of(node)).collect::<Vec<_>>(), ring);
     // Only nodes that are not found by what is written are gone to.
     let identities = run::peers::find(connector, nodes, &by_word.member_of, in_flight).await;
     join::join(&identities, ring)
 }
 
-fn draft(ring: &Ring, asked: &NodeSpec, options: &cli::Nodes) -> Result<String, Fault> {
+/// The name in the settings of the node that was asked.
+async fn cluster_name(
+    connector: &Arc<Connector>,
+    asked: &NodeSpec,
+    options: &cli::Nodes,
+) -> String {
+    let limits = load::limits(&options.asking);
+    let name = match connector.connect(&asked.endpoint).await {
+        Ok(node) => survey::ask_cluster_name(&node, asked, limits).await,
+        Err(_) => None,
+    };
+    // A name is for people: where nobody says it, any will do until they put their own.
+    crate::text::visible(&name.unwrap_or_else(|| "cassandra".to_owned()))
+}
+
+fn draft(cluster: String, ring: &Ring, asked: &NodeSpec) -> Result<String, Fault> {
     let nodes = ring.members.iter().map(|member| DraftNode {
         host: member.address.clone(),
         dc: Some(member.dc.clone()),
@@ -122,7 +140,7 @@ fn draft(ring: &Ring, asked: &NodeSpec, options: &cli::Nodes) -> Result<String, 
     let endpoint = &asked.endpoint;
     let absolute = |paths: &[std::path::PathBuf]| paths.iter().map(|p| load::absolute(p)).collect();
     let draft = Draft {
-        cluster: options.cluster.clone().unwrap_or_else(|| "cassandra".to_owned()),
+        cluster,
         user: endpoint.user.clone(),
         port: endpoint.port,
         identity_files: absolute(&endpoint.identity_files),

@@ -20,9 +20,8 @@ pub(super) fn to_stdout(bytes: &[u8]) -> Result<(), Fault> {
 /// Replaces `path` by `bytes`: written beside it, synced, renamed. A reader, or a crash at any
 /// moment, sees the old file or the new.
 pub(super) fn to_file(path: &Path, bytes: &[u8], may_replace: bool) -> Result<(), Fault> {
-    let fault = |error: std::io::Error| {
-        Fault::failed(format!("cannot write {}: {error}", path.display()))
-    };
+    let fault =
+        |error: std::io::Error| Fault::failed(format!("cannot write {}: {error}", path.display()));
     // A link is followed, so that what it points to is replaced and not the link.
     let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = match path.parent() {

@@ -66,15 +66,13 @@ fn entry(reader: &mut Reader<'_>, item: &Node) -> Option<Entry> {
     let mut entry = Entry::default();
     if let Value::Scalar(_) = item.value {
         let name = String::from("host");
-        entry.hosts = names(
-            reader,
-            &Key {
-                text: &name,
-                at: item.at,
-            },
-            item,
-        );
+        entry.hosts = names(reader, &Key { text: &name, at: item.at }, item);
         return Some(entry);
+    }
+    if !matches!(item.value, Value::Map(_)) {
+        let name = String::from("a node");
+        let expected = "a host name, or a map with the key host";
+        return reader.type_of(&Key { text: &name, at: item.at }, item, expected);
     }
     let mut has_host = false;
     let before = reader.problems.count();
@@ -123,26 +121,16 @@ fn names(reader: &mut Reader<'_>, key: &Key<'_>, node: &Node) -> Option<Names> {
         Err(error) => {
             // The offset counts from the first letter: behind a quote, when there is one.
             let quote = usize::from(node.at.width > text.chars().count());
-            let at = Place {
-                column: node.at.column + quote + error.at,
-                width: 1,
-                ..node.at
-            };
+            let at = Place { column: node.at.column + quote + error.at, width: 1, ..node.at };
             return reader.wrong(at, &format!("{}: {error}", key.text));
         }
     };
-    let names: Vec<String> = names
-        .iter()
-        .map(|name| words::without_brackets(name).to_owned())
-        .collect();
+    let names: Vec<String> =
+        names.iter().map(|name| words::without_brackets(name).to_owned()).collect();
     if let Some(expected) = names.iter().find_map(|name| words::host(name).err()) {
         return reader.type_of(key, node, expected);
     }
-    Some(Names {
-        at: node.at,
-        text: text.clone(),
-        names,
-    })
+    Some(Names { at: node.at, text: text.clone(), names })
 }
 
 /// Returns one node for each name of an entry.
@@ -151,12 +139,8 @@ fn specs(reader: &mut Reader<'_>, entry: Entry, defaults: &Settings) -> Vec<Node
         return Vec::new();
     };
     let addresses = paired(reader, "address", entry.addresses, &hosts);
-    let cassandra_addresses = paired(
-        reader,
-        "cassandra_address",
-        entry.cassandra_addresses,
-        &hosts,
-    );
+    let cassandra_addresses =
+        paired(reader, "cassandra_address", entry.cassandra_addresses, &hosts);
     if let Some((at, _)) = entry.host_id.as_ref().filter(|_| hosts.names.len() > 1) {
         let message = format!("host_id is one node's, expected one host, not '{}'", hosts.text);
         reader.wrong::<()>(*at, &message);
@@ -246,9 +230,7 @@ impl Known {
         let address = endpoint.address.as_ref().unwrap_or(&endpoint.host);
         let port = endpoint.port.unwrap_or(SSH_PORT);
         let here = (spec.name().to_owned(), spec.line);
-        let taken = self
-            .addresses
-            .insert((words::canonical(address), port), here);
+        let taken = self.addresses.insert((words::canonical(address), port), here);
         if let Some((name, line)) = taken {
             let message = format!(
                 "node {} has the address {address} port {port}, expected another: {name} in line \
@@ -263,19 +245,15 @@ impl Known {
 /// Returns the full names of the nodes that `ring_from` names, by name, short name or address.
 pub(super) fn ring_from(
     reader: &mut Reader<'_>,
-    at: Place,
-    texts: Vec<String>,
+    texts: Vec<(Place, String)>,
     nodes: &[NodeSpec],
 ) -> Vec<String> {
     let mut found = Vec::new();
-    for text in texts {
+    for (at, text) in texts {
         let names = nodeset::expand(&text).unwrap_or_else(|_| vec![text]);
         for name in names {
-            let matches: Vec<&str> = nodes
-                .iter()
-                .filter(|node| is_called(node, &name))
-                .map(NodeSpec::name)
-                .collect();
+            let matches: Vec<&str> =
+                nodes.iter().filter(|node| is_called(node, &name)).map(NodeSpec::name).collect();
             match matches.as_slice() {
                 [one] => found.push((*one).to_owned()),
                 [] => {
@@ -305,9 +283,5 @@ fn is_called(node: &NodeSpec, name: &str) -> bool {
 
 /// A host name up to its first dot; an address is not cut.
 fn short(host: &str) -> &str {
-    if words::is_address(host) {
-        host
-    } else {
-        host.split('.').next().unwrap_or(host)
-    }
+    if words::is_address(host) { host } else { host.split('.').next().unwrap_or(host) }
 }

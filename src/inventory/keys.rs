@@ -13,13 +13,8 @@ pub(super) enum Section {
     Jmx,
 }
 
-const ALL: [Section; 5] = [
-    Section::File,
-    Section::Defaults,
-    Section::Node,
-    Section::Paths,
-    Section::Jmx,
-];
+const ALL: [Section; 5] =
+    [Section::File, Section::Defaults, Section::Node, Section::Paths, Section::Jmx];
 
 impl Section {
     pub(super) fn keys(self) -> &'static [&'static str] {
@@ -76,10 +71,7 @@ const NODE: [&str; 15] = [
 /// Every key the reader knows, as `nodes.jmx.port`; for the test of the example and for help.
 pub fn known_keys() -> impl Iterator<Item = String> {
     ALL.into_iter().flat_map(|section| {
-        section
-            .keys()
-            .iter()
-            .map(move |key| format!("{}{key}", section.dotted()))
+        section.keys().iter().map(move |key| format!("{}{key}", section.dotted()))
     })
 }
 
@@ -100,8 +92,9 @@ pub(super) fn unknown(section: Section, key: &str) -> String {
              the node that holds it"
         );
     }
-    let meant = near
-        .map(|near| format!("; did you mean '{near}'?"))
-        .unwrap_or_default();
-    format!("{begin}, expected one of {}{meant}", known.join(", "))
+    let expected = format!("expected one of {}", known.join(", "));
+    match near {
+        Some(near) => format!("{begin}: did you mean '{near}'? {expected}"),
+        None => format!("{begin}, {expected}"),
+    }
 }

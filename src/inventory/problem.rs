@@ -48,11 +48,7 @@ impl fmt::Display for InventoryError {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}:{}: {}",
-            self.file, self.line, self.column, self.message
-        )?;
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
         if !self.excerpt.is_empty() {
             write!(f, "\n{}", self.excerpt)?;
         }
@@ -104,69 +100,41 @@ impl<'a> Problems<'a> {
     }
 
     pub(super) fn into_error(mut self) -> InventoryError {
-        self.found
-            .sort_by_key(|problem| (problem.line, problem.column));
-        InventoryError {
-            problems: self.found,
-        }
+        self.found.sort_by_key(|problem| (problem.line, problem.column));
+        InventoryError { problems: self.found }
     }
 
     /// The line with a tab before `column`, if that is where the trouble comes from.
     pub(super) fn is_indented_by_tab(&self, at: Place) -> bool {
         let line = self.lines.get(at.line - 1).copied().unwrap_or_default();
-        line.chars()
-            .take_while(|c| c.is_whitespace())
-            .any(|c| c == '\t')
+        line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t')
     }
 
     fn excerpt(&self, at: Place, shown: Shown) -> String {
-        let Some(line) = self
-            .lines
-            .get(at.line - 1)
-            .filter(|line| !line.trim().is_empty())
-        else {
+        let Some(line) = self.lines.get(at.line - 1).filter(|line| !line.trim().is_empty()) else {
             return String::new();
         };
         let end = at.column - 1 + at.width;
         let text = match shown {
             Shown::Line if self.continues_a_secret(at.line - 1) => "…".to_owned(),
             Shown::Line => masked(line),
-            Shown::UpToPlace => {
-                let text = masked(&line.chars().take(end).collect::<String>());
-                if line.chars().count() > end {
-                    format!("{text}: …")
-                } else {
-                    text
-                }
-            }
+            Shown::UpToPlace => up_to(line, end),
         };
         let text: Vec<char> = printable(&text).chars().collect();
-        let from = if at.column > EXCERPT {
-            at.column - EXCERPT / 2
-        } else {
-            0
-        };
+        let from = if at.column > EXCERPT { at.column - EXCERPT / 2 } else { 0 };
         let visible: String = text.iter().skip(from).take(EXCERPT).collect();
-        let before = (at.column - 1).min(text.len()).saturating_sub(from);
-        let width = at
-            .width
-            .clamp(1, visible.chars().count().saturating_sub(before).max(1));
+        let before = (at.column - 1).min(text.len().saturating_sub(1)).saturating_sub(from);
+        let width = at.width.clamp(1, visible.chars().count().saturating_sub(before).max(1));
         let number = at.line.to_string();
         let margin = " ".repeat(number.len());
         let (blanks, carets) = (" ".repeat(before), "^".repeat(width));
-        format!("  {number} | {visible}\n  {margin} | {blanks}{carets}")
-            .trim_end()
-            .to_owned()
+        format!("  {number} | {visible}\n  {margin} | {blanks}{carets}").trim_end().to_owned()
     }
 
     /// Whether this line goes on with the value of a secret key that stands on a line above.
     fn continues_a_secret(&self, index: usize) -> bool {
         let mut indent = indent_of(self.lines[index]);
-        for line in self.lines[..index]
-            .iter()
-            .rev()
-            .filter(|line| !line.trim().is_empty())
-        {
+        for line in self.lines[..index].iter().rev().filter(|line| !line.trim().is_empty()) {
             if indent_of(line) < indent {
                 if secret_key_end(line).is_some() {
                     return true;
@@ -179,14 +147,25 @@ impl<'a> Problems<'a> {
 }
 
 fn indent_of(line: &str) -> usize {
-    line.chars()
-        .take_while(|c| c.is_whitespace() || *c == '-')
-        .count()
+    line.chars().take_while(|c| c.is_whitespace() || *c == '-').count()
 }
 
 /// Returns `line` without what follows the first key that is named like a secret.
 fn masked(line: &str) -> String {
     secret_key_end(line).map_or_else(|| line.to_owned(), |end| format!("{} …", &line[..end]))
+}
+
+/// Returns the first `end` characters of `line`, and a sign that it goes on.
+fn up_to(line: &str, end: usize) -> String {
+    let begin: String = line.chars().take(end).collect();
+    let text = masked(&begin);
+    let rest: String = line.chars().skip(end).collect();
+    match rest.trim_start_matches(['"', '\'', ' ']) {
+        "" => text,
+        _ if text != begin => text,
+        more if more.starts_with(':') => format!("{text}: …"),
+        _ => format!("{text} …"),
+    }
 }
 
 /// Where the `:` behind such a key ends.
@@ -202,34 +181,21 @@ fn secret_key_end(line: &str) -> Option<usize> {
 /// Whether a key sounds as if a secret stood behind it.
 pub(super) fn is_secret_key(key: &str) -> bool {
     let key = key.to_lowercase();
-    ["pass", "pwd", "secret", "token"]
-        .iter()
-        .any(|part| key.contains(part))
+    ["pass", "pwd", "secret", "token"].iter().any(|part| key.contains(part))
 }
 
 /// `password_file: /path` is no secret; `password_file: hunter2` is one in the wrong place.
 fn is_path(key: &str, value: &str) -> bool {
-    key == "password_file"
-        && value
-            .trim_start()
-            .trim_start_matches(['"', '\''])
-            .starts_with('/')
+    key == "password_file" && value.trim_start().trim_start_matches(['"', '\'']).starts_with('/')
 }
 
 /// Replaces what would move the cursor or the text around on a terminal.
 pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c == '\t' { ' ' } else { c })
-        .map(visible)
-        .collect()
+    text.chars().map(|c| if c == '\t' { ' ' } else { c }).map(visible).collect()
 }
 
 fn visible(c: char) -> char {
     let reorders =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if c.is_control() || reorders {
-        '\u{fffd}'
-    } else {
-        c
-    }
+    if c.is_control() || reorders { '\u{fffd}' } else { c }
 }

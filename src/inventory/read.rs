@@ -33,10 +33,7 @@ pub(super) fn inventory(
 ) -> Result<Inventory, InventoryError> {
     // Editors on Windows begin a file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader {
-        problems: Problems::new(file, text),
-        folders,
-    };
+    let mut reader = Reader { problems: Problems::new(file, text), folders };
     let inventory = match yaml::read(text) {
         Ok(root) => reader.root(&root),
         Err(fault) => reader.no_yaml(&fault),
@@ -54,26 +51,16 @@ pub(super) fn inventory(
 
 impl<'a> Reader<'a> {
     fn no_yaml(&mut self, fault: &Fault) -> Option<Inventory> {
-        let Fault {
-            at,
-            message,
-            expected,
-        } = fault;
+        let Fault { at, message, expected } = fault;
         if self.problems.is_indented_by_tab(*at) {
-            return self.wrong(
-                *at,
-                &format!("{message}, expected spaces instead of the tab"),
-            );
+            return self.wrong(*at, &format!("{message}, expected spaces instead of the tab"));
         }
         self.wrong(*at, &format!("{message}, expected {expected}"))
     }
 
     fn root(&mut self, root: &Node) -> Option<Inventory> {
         if matches!(root.value, Value::Nothing) {
-            return self.wrong(
-                START,
-                "the file is empty, expected the keys cluster and nodes",
-            );
+            return self.wrong(START, "the file is empty, expected the keys cluster and nodes");
         }
         let (mut cluster, mut ring_from, mut nodes) = (None, None, None);
         let mut defaults = Settings::default();
@@ -83,7 +70,7 @@ impl<'a> Reader<'a> {
         for (key, value) in entries {
             match key.text.as_str() {
                 "cluster" => cluster = Some(self.name(&key, value)),
-                "ring_from" => ring_from = Some((value.at, self.words(&key, value, words::name))),
+                "ring_from" => ring_from = Some(self.words(&key, value, words::name)),
                 "defaults" => defaults = Settings::read(self, value),
                 _ => nodes = Some((key, value)),
             }
@@ -93,29 +80,18 @@ impl<'a> Reader<'a> {
         }
         let Some((key, list)) = nodes else {
             // Most likely it is there, misspelt, and has been noted.
-            return if misspelt {
-                None
-            } else {
-                self.missing(root, "nodes", "a list of hosts")
-            };
+            return if misspelt { None } else { self.missing(root, "nodes", "a list of hosts") };
         };
         let nodes = entry::nodes(self, key, list, &defaults)?;
         let ring_from = match ring_from {
-            Some((at, names)) => entry::ring_from(self, at, names?, &nodes),
+            Some(names) => entry::ring_from(self, names?, &nodes),
             None => Vec::new(),
         };
-        Some(Inventory {
-            cluster: cluster??,
-            ring_from,
-            nodes,
-        })
+        Some(Inventory { cluster: cluster??, ring_from, nodes })
     }
 
     fn missing<T>(&mut self, map: &Node, key: &str, expected: &str) -> Option<T> {
-        self.wrong(
-            map.at,
-            &format!("the key '{key}' is missing, expected {expected}"),
-        )
+        self.wrong(map.at, &format!("the key '{key}' is missing, expected {expected}"))
     }
 
     pub(super) fn wrong<T>(&mut self, at: Place, message: &str) -> Option<T> {
@@ -131,12 +107,10 @@ impl<'a> Reader<'a> {
     ) -> Option<Vec<(Key<'n>, &'n Node)>> {
         let expected = format!("a map with the keys {}", section.keys().join(", "));
         let entries = self.map(node, section.name(), &expected)?;
-        let (known, others): (Vec<_>, Vec<_>) = entries
-            .into_iter()
-            .partition(|(key, _)| section.keys().contains(&key.text.as_str()));
+        let (known, others): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|(key, _)| section.keys().contains(&key.text.as_str()));
         for (key, _) in others {
-            self.problems
-                .add(key.at, &unknown(section, key.text), Shown::UpToPlace);
+            self.problems.add(key.at, &unknown(section, key.text), Shown::UpToPlace);
         }
         Some(known)
     }
@@ -212,18 +186,23 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes one text or a list of them, at least one.
-    pub(super) fn words(&mut self, key: &Key<'_>, node: &Node, rule: Rule) -> Option<Vec<String>> {
-        let Value::List(items) = &node.value else {
-            return Some(vec![self.text(key, node, rule)?]);
+    /// Takes one text or a list of them, at least one, each with its place.
+    pub(super) fn words(
+        &mut self,
+        key: &Key<'_>,
+        node: &Node,
+        rule: Rule,
+    ) -> Option<Vec<(Place, String)>> {
+        let items = match &node.value {
+            Value::List(items) => items.as_slice(),
+            Value::Scalar(_) => std::slice::from_ref(node),
+            Value::Nothing | Value::Map(_) => &[],
         };
         if items.is_empty() {
-            return self.type_of(key, node, "at least one item, or no such key");
+            return self.type_of(key, node, "a text or a list of texts");
         }
-        let texts: Vec<_> = items
-            .iter()
-            .map(|item| self.text(key, item, rule))
-            .collect();
+        let take = |item: &Node| Some((item.at, self.text(key, item, rule)?));
+        let texts: Vec<_> = items.iter().map(take).collect();
         texts.into_iter().collect()
     }
 
@@ -231,10 +210,13 @@ impl<'a> Reader<'a> {
     pub(super) fn local_paths(&mut self, key: &Key<'_>, node: &Node) -> Option<Vec<PathBuf>> {
         let Folders { base, home } = self.folders;
         let mut paths = Vec::new();
-        for text in self.words(key, node, |_| Ok(()))? {
+        for (at, text) in self.words(key, node, |_| Ok(()))? {
             match words::local_path(&text, base, home) {
                 Ok(path) => paths.push(path),
-                Err(expected) => return self.type_of(key, node, expected),
+                Err(expected) => {
+                    let message = format!("{} is '{text}', expected {expected}", key.text);
+                    return self.wrong(at, &message);
+                }
             }
         }
         Some(paths)
@@ -242,24 +224,17 @@ impl<'a> Reader<'a> {
 
     /// Takes a port.
     pub(super) fn port(&mut self, key: &Key<'_>, node: &Node) -> Option<u16> {
-        if let Value::Scalar(Scalar {
-            kind: Kind::Whole(number),
-            ..
-        }) = node.value
+        if let Value::Scalar(Scalar { kind: Kind::Whole(number), .. }) = node.value
             && let Ok(port @ 1..) = u16::try_from(number)
         {
             return Some(port);
         }
-        self.type_of(key, node, "a number from 1 to 65535")
+        self.type_of(key, node, "a number from 1 to 65535, without quotes")
     }
 
     /// Takes yes or no.
     pub(super) fn truth(&mut self, key: &Key<'_>, node: &Node) -> Option<bool> {
-        if let Value::Scalar(Scalar {
-            kind: Kind::Truth(truth),
-            ..
-        }) = node.value
-        {
+        if let Value::Scalar(Scalar { kind: Kind::Truth(truth), .. }) = node.value {
             return Some(truth);
         }
         self.type_of(key, node, "true or false")
@@ -285,14 +260,10 @@ fn found(node: &Node, name: &str) -> String {
         },
         Value::Scalar(Scalar { text, kind }) => {
             let short: String = text.chars().take(60).collect();
-            let short = if short.len() < text.len() {
-                format!("{short}…")
-            } else {
-                short
-            };
+            let short = if short.len() < text.len() { format!("{short}…") } else { short };
             match kind {
                 Kind::Text => format!("'{short}'"),
-                Kind::Truth(truth) => format!("the truth value {short} ({truth})"),
+                Kind::Truth(_) => format!("the truth value {short}"),
                 Kind::Whole(_) | Kind::Number => format!("the number {short}"),
             }
         }

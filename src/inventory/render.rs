@@ -69,10 +69,7 @@ pub fn render(draft: &Draft) -> Result<String, DraftError> {
     nodes.sort_by_key(|node| group(node));
     let mut before = None;
     for node in nodes {
-        if before
-            .replace(group(node))
-            .is_none_or(|before| before != group(node))
-        {
+        if before.replace(group(node)).is_none_or(|before| before != group(node)) {
             let _ = writeln!(text, "  # {}", heading(node));
         }
         push_node(&mut text, node);
@@ -140,11 +137,8 @@ fn push_node(text: &mut String, node: &DraftNode) {
         let _ = write!(text, "  # {}", line(comment));
     }
     text.push('\n');
-    let keys = [
-        ("host_id", named(&node.host_id)),
-        ("dc", named(&node.dc)),
-        ("rack", named(&node.rack)),
-    ];
+    let keys =
+        [("host_id", named(&node.host_id)), ("dc", named(&node.dc)), ("rack", named(&node.rack))];
     for (key, name) in keys {
         if let Some(name) = name {
             let _ = writeln!(text, "    {key}: {}", quoted(name));
@@ -154,9 +148,7 @@ fn push_node(text: &mut String, node: &DraftNode) {
 
 /// A comment ends where its line ends.
 fn line(text: &str) -> String {
-    text.chars()
-        .map(|c| if is_strange(c) { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if is_strange(c) { ' ' } else { c }).collect()
 }
 
 /// Returns `text` as a YAML scalar that reads back as this very text.
@@ -181,22 +173,14 @@ fn quoted(text: &str) -> String {
 }
 
 fn is_plain(text: &str) -> bool {
-    const WORDS: [&str; 10] = [
-        "null", "true", "false", "yes", "no", "on", "off", "y", "n", "none",
-    ];
+    const WORDS: [&str; 10] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "none"];
     let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
-    let rest = text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "._-/@".contains(c));
+    let rest = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/@".contains(c));
     first && rest && !WORDS.contains(&text.to_lowercase().as_str())
         || text.parse::<Ipv4Addr>().is_ok()
 }
 
 /// Control characters, and what some reader takes for a line break or a byte order mark.
 fn is_strange(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
-        )
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }

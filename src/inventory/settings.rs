@@ -98,11 +98,13 @@ impl Settings {
 
 impl JmxSettings {
     fn read(reader: &mut Reader<'_>, key: Key<'_>, node: &Node) -> Self {
-        let mut jmx = Self {
-            at: Some(key.at),
-            ..Self::default()
-        };
-        for (key, value) in reader.section(node, Section::Jmx).unwrap_or_default() {
+        let mut jmx = Self { at: Some(key.at), ..Self::default() };
+        let before = reader.problems.count();
+        let entries = reader.section(node, Section::Jmx).unwrap_or_default();
+        // A misspelt key, or a map that is none, is not missing as well.
+        let misspelt = reader.problems.count() > before;
+        (jmx.has_user, jmx.has_password_file) = (misspelt, misspelt);
+        for (key, value) in entries {
             match key.text.as_str() {
                 "host" => jmx.host = reader.text(&key, value, words::host),
                 "port" => jmx.port = reader.port(&key, value),
@@ -155,18 +157,19 @@ impl JmxSettings {
 
 fn proxy_jump(reader: &mut Reader<'_>, key: Key<'_>, node: &Node) -> Option<Vec<String>> {
     let mut hops = Vec::new();
-    for text in reader.words(&key, node, |_| Ok(()))? {
-        hops.extend(text.split(',').map(|hop| hop.trim().to_owned()));
+    for (at, text) in reader.words(&key, node, |_| Ok(()))? {
+        hops.extend(text.split(',').map(|hop| (at, hop.trim().to_owned())));
     }
-    if hops.len() == 1 && hops[0].eq_ignore_ascii_case("none") {
+    if let [(_, one)] = hops.as_slice()
+        && one == "none"
+    {
         return Some(Vec::new());
     }
-    let bad = |hop: &&String| words::jump(hop).is_err() || hop.eq_ignore_ascii_case("none");
-    if let Some(hop) = hops.iter().find(bad) {
+    if let Some((at, hop)) = hops.iter().find(|(_, hop)| words::jump(hop).is_err()) {
         let message = format!("proxy_jump '{hop}', expected [user@]host[:port], or none alone");
-        return reader.wrong(node.at, &message);
+        return reader.wrong(*at, &message);
     }
-    Some(hops)
+    Some(hops.into_iter().map(|(_, hop)| hop).collect())
 }
 
 fn sudo(reader: &mut Reader<'_>, key: Key<'_>, node: &Node) -> Option<Sudo> {
@@ -182,9 +185,7 @@ fn sudo(reader: &mut Reader<'_>, key: Key<'_>, node: &Node) -> Option<Sudo> {
         (_, Kind::Truth(false)) => Some("never"),
         (text, _) => crate::nearest::nearest(text, ["auto", "never", "always"]),
     };
-    let meant = meant
-        .map(|word| format!("; did you mean '{word}'?"))
-        .unwrap_or_default();
+    let meant = meant.map(|word| format!("; did you mean '{word}'?")).unwrap_or_default();
     reader.type_of(&key, node, &format!("{words}{meant}"))
 }
 
@@ -195,9 +196,8 @@ fn paths(reader: &mut Reader<'_>, node: &Node) -> Paths {
             "nodetool" => paths.nodetool = reader.text(&key, value, words::node_path),
             "config" => paths.config = reader.text(&key, value, words::node_path),
             _ => {
-                paths.data = reader
-                    .words(&key, value, words::node_path)
-                    .unwrap_or_default()
+                let folders = reader.words(&key, value, words::node_path).unwrap_or_default();
+                paths.data = folders.into_iter().map(|(_, folder)| folder).collect();
             }
         }
     }
@@ -209,10 +209,7 @@ fn labels(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<String, String> {
     let entries = reader.map(node, "labels", "a map of words, such as {env: prod}");
     for (key, value) in entries.unwrap_or_default() {
         if let Err(expected) = words::label_key(key.text) {
-            reader.wrong::<()>(
-                key.at,
-                &format!("label '{}', expected {expected}", key.text),
-            );
+            reader.wrong::<()>(key.at, &format!("label '{}', expected {expected}", key.text));
         } else if let Some(text) = reader.name(&key, value) {
             labels.insert(key.text.clone(), text);
         }

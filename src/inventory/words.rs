@@ -5,9 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// Characters that OpenSSH refuses in a host or user name as well, because names end up in
 /// `ProxyCommand` and `Match exec` lines that a shell reads.
-const SHELL: &[char] = &[
-    '\'', '`', '"', '$', '\\', ';', '&', '<', '>', '|', '(', ')', '{', '}',
-];
+const SHELL: &[char] = &['\'', '`', '"', '$', '\\', ';', '&', '<', '>', '|', '(', ')', '{', '}'];
 
 /// A UUID, as `nodetool status` shows it.
 pub(super) fn host_id(text: &str) -> Result<(), &'static str> {
@@ -29,10 +27,10 @@ pub(super) fn host(name: &str) -> Result<(), &'static str> {
     } else if name.contains(',') {
         Err("one host; several stand in entries of their own or in a range such as cass-[01-12]")
     } else if name.contains('@') {
-        Err("the host alone; the login name goes into 'user'")
+        Err("the host without a login name")
     } else if port.is_some_and(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
     {
-        Err("the host alone; the port goes into 'port'")
+        Err("the host without a port")
     } else if name.contains(':') {
         Err("a host name or an IPv6 address")
     } else if has_blanks(name)
@@ -64,8 +62,7 @@ pub(super) fn without_brackets(name: &str) -> &str {
 
 /// Returns the form in which two ways of writing one host are equal.
 pub(super) fn canonical(name: &str) -> String {
-    name.parse::<IpAddr>()
-        .map_or_else(|_| name.to_lowercase(), |address| address.to_string())
+    name.parse::<IpAddr>().map_or_else(|_| name.to_lowercase(), |address| address.to_string())
 }
 
 /// Returns what was expected when `name` is no login name.
@@ -94,11 +91,10 @@ pub(super) fn node_path(text: &str) -> Result<(), &'static str> {
 /// Returns what was expected when `hop` is not `[user@]host[:port]`.
 pub(super) fn jump(hop: &str) -> Result<(), &'static str> {
     const HOP: &str = "[user@]host[:port], or none";
-    let (login, rest) = hop
-        .rsplit_once('@')
-        .map_or((None, hop), |(u, rest)| (Some(u), rest));
+    let (login, rest) = hop.rsplit_once('@').map_or((None, hop), |(u, rest)| (Some(u), rest));
     let (name, port) = host_and_port(rest);
-    let good = login.is_none_or(|login| user(login).is_ok())
+    let good = hop != "none"
+        && login.is_none_or(|login| user(login).is_ok())
         && host(name).is_ok()
         && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
     if good { Ok(()) } else { Err(HOP) }
@@ -106,10 +102,7 @@ pub(super) fn jump(hop: &str) -> Result<(), &'static str> {
 
 fn host_and_port(text: &str) -> (&str, Option<&str>) {
     if let Some((address, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return (
-            address,
-            (!rest.is_empty()).then(|| rest.strip_prefix(':').unwrap_or("")),
-        );
+        return (address, (!rest.is_empty()).then(|| rest.strip_prefix(':').unwrap_or("")));
     }
     match text.split_once(':') {
         Some((name, port)) if !is_address(text) => (name, Some(port)),
@@ -133,11 +126,7 @@ pub(super) fn label_key(key: &str) -> Result<(), &'static str> {
     let good = !key.is_empty()
         && !has_blanks(key)
         && !key.contains(['=', ',', '!', '*', '?', '[', ']', '{', '}']);
-    if good {
-        Ok(())
-    } else {
-        Err("a label's name without blanks and any of = , ! * ? [ ] { }")
-    }
+    if good { Ok(()) } else { Err("a label's name without blanks and any of = , ! * ? [ ] { }") }
 }
 
 /// Returns a path on this machine: `~/` is `home`, relative ones begin at `base`.
@@ -159,9 +148,7 @@ pub(super) fn local_path(
 
 /// Leaves the `.` in the middle out, so that messages show the path people expect.
 fn tidy(path: &Path) -> PathBuf {
-    path.components()
-        .filter(|part| *part != Component::CurDir)
-        .collect()
+    path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
 fn has_blanks(text: &str) -> bool {

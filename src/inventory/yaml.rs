@@ -18,11 +18,7 @@ pub(super) struct Place {
 }
 
 /// The beginning of a file, for what is missing in it as a whole.
-pub(super) const START: Place = Place {
-    line: 1,
-    column: 1,
-    width: 1,
-};
+pub(super) const START: Place = Place { line: 1, column: 1, width: 1 };
 
 /// A value and where it stands. Of an aliased or merged value it is the place of its definition.
 #[derive(Debug, Clone)]
@@ -108,20 +104,13 @@ fn fault(error: &Error) -> Fault {
         inner = error;
     }
     let (message, expected) = sentence(inner);
-    Fault {
-        at: Place { width: 1, ..at },
-        message,
-        expected,
-    }
+    Fault { at: Place { width: 1, ..at }, message, expected }
 }
 
 /// What to say of the few faults the parser explains in words of its own options, and of others.
 fn sentence(error: &Error) -> (String, &'static str) {
     if let Error::MultipleDocuments { .. } = error {
-        return (
-            "a second document begins".into(),
-            "one document in the file",
-        );
+        return ("a second document begins".into(), "one document in the file");
     }
     if let Error::DuplicateMappingKey { key, .. } = error {
         let key = key.as_deref().unwrap_or("?");
@@ -131,10 +120,14 @@ fn sentence(error: &Error) -> (String, &'static str) {
     | Error::AliasReplayLimitExceeded { .. }
     | Error::AliasReplayStackDepthExceeded { .. } = error
     {
-        return (
-            "too much depth, or too much behind aliases".into(),
-            "a file of ordinary size",
-        );
+        return ("too much depth, or too much behind aliases".into(), "a file of ordinary size");
+    }
+    if let Error::UnsupportedTag { .. } = error {
+        // The tag is not shown: it may be a password that begins with '!'.
+        return ("a tag, a word that begins with '!'".into(), "a value without, or in quotes");
+    }
+    if let Error::RecursiveReferencesRequireWeakTypes { .. } = error {
+        return ("an alias stands inside of what it names".into(), "it outside of that");
     }
     (
         DefaultMessageFormatter.format_message(error).into_owned(),
@@ -154,33 +147,18 @@ fn node(raw: Spanned<Raw>, text: &str) -> Node {
     let at = place(&raw.defined);
     let one_character = Place { width: 1, ..at };
     match raw.value {
-        Raw::Nothing => Node {
-            at: one_character,
-            value: Value::Nothing,
-        },
+        Raw::Nothing => Node { at: one_character, value: Value::Nothing },
         Raw::Scalar(value, kind) => {
             let text = written(&raw.defined, text, kind).unwrap_or(value);
-            Node {
-                at,
-                value: Value::Scalar(Scalar { text, kind }),
-            }
+            Node { at, value: Value::Scalar(Scalar { text, kind }) }
         }
         Raw::List(items) => {
             let items = items.into_iter().map(|item| node(item, text)).collect();
-            Node {
-                at: one_character,
-                value: Value::List(items),
-            }
+            Node { at: one_character, value: Value::List(items) }
         }
         Raw::Map(pairs) => {
-            let pairs = pairs
-                .into_iter()
-                .map(|(k, v)| (node(k, text), node(v, text)))
-                .collect();
-            Node {
-                at: one_character,
-                value: Value::Map(pairs),
-            }
+            let pairs = pairs.into_iter().map(|(k, v)| (node(k, text), node(v, text))).collect();
+            Node { at: one_character, value: Value::Map(pairs) }
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod catalog;
 pub mod command;
 pub mod endpoint;
+pub mod recorder;
 pub mod ssh;
 pub mod survey;
 

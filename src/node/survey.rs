@@ -54,7 +54,23 @@ pub async fn ask_mode<N: Node>(node: &N, tool: &Nodetool) -> Fact<netstats::Mode
 
 /// Asks for the ring as `node` sees it.
 pub async fn ask_ring<N: Node>(node: &N, tool: &Nodetool) -> Fact<Ring> {
-    nodetool(node, &catalog::nodetool_status(tool), status::parse).await
+    let sorted = |text: &str| {
+        status::parse(text).map(|mut ring| {
+            ring.sort();
+            ring
+        })
+    };
+    nodetool(node, &catalog::nodetool_status(tool), sorted).await
+}
+
+/// Asks the ring for its name, as cassandra.yaml of one node has it.
+pub async fn ask_cluster_name<N: Node>(
+    node: &N,
+    spec: &NodeSpec,
+    limits: Limits,
+) -> Option<String> {
+    let answer = look_at(node, &catalog::survey(spec, &[], limits.files)).await;
+    answer.config.known()?.1.cluster_name.clone()
 }
 
 async fn nodetool<N: Node, T>(
@@ -122,9 +138,8 @@ async fn look_at<N: Node>(node: &N, command: &Command) -> Answer {
 
 fn failed_script(ended: &super::Ended) -> Option<Why> {
     let said = crate::text::one_line(&ended.stderr, 200);
-    (ended.exit != super::Exit::Code(0)).then(|| {
-        Why::new(WhyKind::NotUnderstood, format!("the survey's script broke off: {said}"))
-    })
+    (ended.exit != super::Exit::Code(0))
+        .then(|| Why::new(WhyKind::NotUnderstood, format!("the survey's script broke off: {said}")))
 }
 
 fn facts(answer: Answer, live: Fact<bool>) -> Facts {
@@ -155,11 +170,9 @@ fn facts(answer: Answer, live: Fact<bool>) -> Facts {
             Fact::Known(holdings::snapshots(tree)),
             Fact::Known(holdings::left_overs(tree)),
         ),
-        (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => (
-            Fact::Unknown(why.clone()),
-            Fact::Unknown(why.clone()),
-            Fact::Unknown(why.clone()),
-        ),
+        (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => {
+            (Fact::Unknown(why.clone()), Fact::Unknown(why.clone()), Fact::Unknown(why.clone()))
+        }
     };
     Facts {
         live,
@@ -179,7 +192,10 @@ fn down_text(process: Option<&crate::cassandra::jvm::Process>, why: &Why) -> Str
     match process {
         None => "Cassandra is not running".to_owned(),
         Some(process) => {
-            format!("Cassandra runs (pid {}) and its JMX does not answer: {}", process.pid, why.text)
+            format!(
+                "Cassandra runs (pid {}) and its JMX does not answer: {}",
+                process.pid, why.text
+            )
         }
     }
 }

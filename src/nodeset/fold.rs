@@ -12,28 +12,17 @@ use super::{MAX_DIGITS, is_padded};
 pub fn fold(names: &[&str]) -> String {
     let mut seen = HashSet::new();
     let mut shapes: HashMap<Vec<&str>, Vec<Boxed<'_>>> = HashMap::new();
-    for (first, name) in names
-        .iter()
-        .enumerate()
-        .filter(|(_, name)| seen.insert(**name))
-    {
+    for (first, name) in names.iter().enumerate().filter(|(_, name)| seen.insert(**name)) {
         let (literals, numbers) = cut(name);
         let numbers = numbers.into_iter().map(|digits| vec![digits]).collect();
-        shapes
-            .entry(literals)
-            .or_default()
-            .push(Boxed { first, numbers });
+        shapes.entry(literals).or_default().push(Boxed { first, numbers });
     }
     let mut texts = Vec::new();
     for (literals, mut boxes) in shapes {
         for place in places(&literals) {
             boxes = joined(boxes, place);
         }
-        texts.extend(
-            boxes
-                .into_iter()
-                .map(|boxed| (boxed.first, written(&literals, &boxed))),
-        );
+        texts.extend(boxes.into_iter().map(|boxed| (boxed.first, written(&literals, &boxed))));
     }
     texts.sort();
     let texts: Vec<String> = texts.into_iter().map(|(_, text)| text).collect();
@@ -54,9 +43,7 @@ fn cut(name: &str) -> (Vec<&str>, Vec<&str>) {
         while let Some(found) = name[at..].find(|c: char| c.is_ascii_digit()) {
             let begin = at + found;
             let rest = &name[begin..];
-            let length = rest
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(rest.len());
+            let length = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
             at = begin + length;
             if length <= MAX_DIGITS {
                 literals.push(&name[from..begin]);
@@ -78,11 +65,7 @@ fn places(literals: &[&str]) -> Vec<usize> {
     if is_address {
         return (0..count).rev().collect();
     }
-    let label = literals
-        .iter()
-        .take(count)
-        .take_while(|literal| !literal.contains('.'))
-        .count();
+    let label = literals.iter().take(count).take_while(|literal| !literal.contains('.')).count();
     (0..label).rev().chain(label..count).collect()
 }
 
@@ -121,26 +104,25 @@ fn written(literals: &[&str], boxed: &Boxed<'_>) -> String {
 /// Writes sorted numbers as `1-3,7`. Numbers of another padding get a run of their own.
 fn runs(numbers: &[&str]) -> String {
     let mut runs: Vec<(&str, &str)> = Vec::new();
+    // The runs that may still go on; without this list, many gaps would cost quadratic time.
+    let mut open: Vec<usize> = Vec::new();
     for &digits in numbers {
-        match runs
-            .iter_mut()
-            .find(|(first, last)| follows(first, last, digits))
-        {
-            Some((_, last)) => *last = digits,
-            None => runs.push((digits, digits)),
+        open.retain(|&run| value(runs[run].1) + 1 >= value(digits));
+        match open.iter().find(|&&run| follows(runs[run], digits)) {
+            Some(&run) => runs[run].1 = digits,
+            None => {
+                open.push(runs.len());
+                runs.push((digits, digits));
+            }
         }
     }
     let texts = runs.iter().map(|(first, last)| {
-        if first == last {
-            (*first).to_owned()
-        } else {
-            format!("{first}-{last}")
-        }
+        if first == last { (*first).to_owned() } else { format!("{first}-{last}") }
     });
     texts.collect::<Vec<_>>().join(",")
 }
 
-fn follows(first: &str, last: &str, next: &str) -> bool {
+fn follows((first, last): (&str, &str), next: &str) -> bool {
     let padded = is_padded(first) || is_padded(next);
     value(next) == value(last) + 1 && (!padded || first.len() == next.len())
 }

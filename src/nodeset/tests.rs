@@ -88,10 +88,7 @@ fn the_limit_is_a_limit_on_names_not_on_numbers() {
         wrong("a[0-65536]"),
         "too many names in 'a[0-65536]', expected at most 65,536 names"
     );
-    assert_eq!(
-        expand("a[1000000-1000001]").unwrap(),
-        ["a1000000", "a1000001"]
-    );
+    assert_eq!(expand("a[1000000-1000001]").unwrap(), ["a1000000", "a1000001"]);
 }
 
 #[test]
@@ -101,20 +98,14 @@ fn names_fold_to_what_an_operator_would_write() {
             "cass-01.dc1 cass-02.dc1 db-1 cass-03.dc1 cass-07.dc1 db-2",
             "cass-[01-03,07].dc1, db-[1-2]",
         ),
-        (
-            "10.77.0.11 10.77.0.13 10.77.0.12 10.77.1.11",
-            "10.77.0.[11-13], 10.77.1.11",
-        ),
+        ("10.77.0.11 10.77.0.13 10.77.0.12 10.77.1.11", "10.77.0.[11-13], 10.77.1.11"),
         ("fd77::11 fd77::12", "fd77::[11-12]"),
         ("a1 a01 a2 a02", "a[1-2,01-02]"),
         ("a99 a100 a98", "a[98-100]"),
         ("a099 a100 a098 a1000", "a[098-100,1000]"),
         ("a09 a10 a100", "a[09-10,100]"),
         ("a0 a00 a1", "a[0-1,00]"),
-        (
-            "cass-01.dc1 cass-02.dc1 cass-01.dc2",
-            "cass-[01-02].dc1, cass-01.dc2",
-        ),
+        ("cass-01.dc1 cass-02.dc1 cass-01.dc2", "cass-[01-02].dc1, cass-01.dc2"),
         ("r1-n1 r1-n2 r2-n1 r2-n2", "r[1-2]-n[1-2]"),
         ("one one two", "one, two"),
         (
@@ -132,10 +123,7 @@ fn names_fold_to_what_an_operator_would_write() {
 #[test]
 fn a_list_splits_outside_of_brackets_only() {
     assert_eq!(expand_list("a[1,3], b").unwrap(), ["a1", "a3", "b"]);
-    assert_eq!(
-        split_list("{a,b},[c,d],e").collect::<Vec<_>>(),
-        ["{a,b}", "[c,d]", "e"]
-    );
+    assert_eq!(split_list("{a,b},[c,d],e").collect::<Vec<_>>(), ["{a,b}", "[c,d]", "e"]);
     assert!(expand_list("a,,b").is_err());
 }
 

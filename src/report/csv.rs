@@ -5,9 +5,27 @@ use crate::cassandra::fact::Fact;
 use crate::human;
 
 const HEADER: [&str; 21] = [
-    "node", "address", "host_id", "dc", "rack", "ring_state", "version", "live", "configured",
-    "verdict", "reason", "sets", "incomplete_sets", "bytes", "held_bytes", "oldest", "snapshots",
-    "snapshot_bytes", "snapshot_held_bytes", "disk_free", "findings",
+    "node",
+    "address",
+    "host_id",
+    "dc",
+    "rack",
+    "ring_state",
+    "version",
+    "live",
+    "configured",
+    "verdict",
+    "reason",
+    "sets",
+    "incomplete_sets",
+    "bytes",
+    "held_bytes",
+    "oldest",
+    "snapshots",
+    "snapshot_bytes",
+    "snapshot_held_bytes",
+    "disk_free",
+    "findings",
 ];
 
 /// Returns the audit as CSV.

@@ -1,9 +1,8 @@
 //! The ring, member by member, for `ringhaul nodes`.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
+use super::plain;
 use crate::cassandra::ring::{Member, Ring};
 use crate::join::Joined;
 
@@ -64,11 +63,7 @@ pub fn json(ring: &Ring, listed: Option<&Listed<'_>>) -> Result<String, serde_js
 
 /// Returns the ring as a table, and below it what inventory and ring do not agree on.
 pub fn table(ring: &Ring, listed: Option<&Listed<'_>>, width: Option<u16>) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).force_no_tty().set_content_arrangement(ContentArrangement::Disabled);
-    if let Some(width) = width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
+    let mut table = plain::table(width, false);
     let mut header = vec!["STATE", "ADDRESS", "DC", "RACK", "LOAD", "OWNS", "HOST ID"];
     if listed.is_some() {
         header.insert(0, "NODE");
@@ -81,9 +76,7 @@ pub fn table(ring: &Ring, listed: Option<&Listed<'_>>, width: Option<u16>) -> St
         }
         table.add_row(cells);
     }
-    let mut text: String =
-        table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
-    text.push('\n');
+    let mut text = plain::text(table) + "\n";
     let Some(listed) = listed else {
         text.push_str(&crate::human::count(ring.members.len() as u64, "member"));
         text.push('\n');

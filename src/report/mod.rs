@@ -5,5 +5,6 @@ pub mod json;
 pub mod junit;
 pub mod members;
 pub mod nagios;
+mod plain;
 pub mod prometheus;
 pub mod table;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::audit::{Audit, Row};
 use crate::audit::finding::Severity;
+use crate::audit::{Audit, Row};
 
 /// A metric: name, help, and its value on a node; no value, no line: an unknown is not a zero.
 struct Metric {
@@ -68,9 +68,7 @@ const METRICS: [Metric; 11] = [
     Metric {
         name: "cassandra_snapshot_bytes",
         help: "Bytes of all files in snapshots.",
-        value: |row| {
-            Some(number(row.facts.snapshots.known()?.iter().map(|one| one.bytes).sum()))
-        },
+        value: |row| Some(number(row.facts.snapshots.known()?.iter().map(|one| one.bytes).sum())),
     },
     Metric {
         name: "cassandra_snapshot_held_bytes",

@@ -3,9 +3,9 @@
 mod columns;
 mod findings;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
+use comfy_table::{Attribute, Cell, CellAlignment, Color};
 
+use super::plain;
 use crate::audit::{Audit, Row, Verdict};
 use crate::human;
 use crate::nodeset;
@@ -80,7 +80,7 @@ fn nodes(groups: &[Group<'_>], look: Look) -> String {
         })
         .collect();
     let shown = fitting(&cells, look.width);
-    let mut table = plain_table(look);
+    let mut table = plain::table(look.width, look.color);
     table.set_header(shown.iter().map(|(column, _)| {
         Cell::new(column.title).add_attribute(Attribute::Bold).set_alignment(column.alignment)
     }));
@@ -90,7 +90,7 @@ fn nodes(groups: &[Group<'_>], look: Look) -> String {
             if column.title == "VERDICT" { coloured(cell, group.rows[0].verdict) } else { cell }
         }));
     }
-    lines(&table)
+    plain::text(table)
 }
 
 /// Drops columns, the least important first, until the rest fits.
@@ -99,7 +99,9 @@ fn fitting<'a>(
     width: Option<u16>,
 ) -> Vec<&'a (&'a Column, Vec<String>)> {
     let mut shown: Vec<_> = cells.iter().collect();
-    let Some(limit) = width.map(usize::from) else { return shown };
+    let Some(limit) = width.map(usize::from) else {
+        return shown;
+    };
     loop {
         let needed: usize = shown.iter().map(|(column, cells)| needed(column, cells, limit)).sum();
         let least = shown.iter().map(|(column, _)| column.rank).max().unwrap_or_default();
@@ -117,28 +119,6 @@ fn needed(column: &Column, cells: &[String], limit: usize) -> usize {
     let natural = widest.unwrap_or_default().max(column.title.len());
     let natural = if column.title == "NODE" { natural.min(limit / 3) } else { natural };
     natural + 2
-}
-
-/// A table of columns with a gap of two spaces and no lines.
-fn plain_table(look: Look) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).force_no_tty().set_content_arrangement(ContentArrangement::Disabled);
-    if let Some(width) = look.width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
-    if look.color {
-        table.enforce_styling();
-    }
-    table
-}
-
-fn lines(table: &Table) -> String {
-    let mut text = String::new();
-    for line in table.lines() {
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 fn coloured(cell: Cell, verdict: Verdict) -> Cell {

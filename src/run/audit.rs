@@ -6,8 +6,8 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::lines::Lines;
-use super::{peers, ring};
 use super::turns::in_turn;
+use super::{peers, ring};
 use crate::audit::{self, Surveyed, Verdict};
 use crate::cassandra::fact::{Fact, Why, WhyKind};
 use crate::cassandra::facts::Facts;
@@ -70,8 +70,7 @@ pub async fn audit<C: Connect>(
         RingFrom::Known(_) => &[][..],
         RingFrom::Ask(specs) => specs.as_slice(),
     };
-    let lines =
-        Lines::new(connector, nodes.iter().chain(to_ask).map(|spec| spec.endpoint.clone()));
+    let lines = Lines::new(connector, nodes.iter().chain(to_ask).map(|spec| spec.endpoint.clone()));
     let (ring_told, ring_known) = watch::channel(None::<Fact<Ring>>);
     let ask_ring = async {
         let answer = match &ring {

@@ -27,9 +27,8 @@ impl<C: Connect> Lines<C> {
     pub async fn to(&self, endpoint: &Endpoint) -> Result<Arc<C::Node>, NodeError> {
         match self.cells.get(endpoint) {
             Some(cell) => {
-                let made = cell.get_or_init(async || {
-                    self.connector.connect(endpoint).await.map(Arc::new)
-                });
+                let made =
+                    cell.get_or_init(async || self.connector.connect(endpoint).await.map(Arc::new));
                 made.await.clone()
             }
             None => self.connector.connect(endpoint).await.map(Arc::new),

@@ -21,10 +21,7 @@ pub(super) fn empty(selection: &Selection, nodes: &[Candidate<'_>]) -> EmptySele
     let mut lines = vec![format!("no node is chosen by {}", asked.join(" "))];
     let mut in_vain = Vec::new();
     for pattern in selection.patterns().filter(|pattern| !pattern.negated) {
-        let met = nodes
-            .iter()
-            .filter(|node| pattern.means(node) == Some(true))
-            .count();
+        let met = nodes.iter().filter(|node| pattern.means(node) == Some(true)).count();
         if met == 0 {
             let meant = suggestion(pattern, &pattern.text, nodes);
             in_vain.push(format!("{pattern} matches no node{meant}"));
@@ -35,10 +32,7 @@ pub(super) fn empty(selection: &Selection, nodes: &[Candidate<'_>]) -> EmptySele
     }
     lines.extend(in_vain);
     let flags = [Flag::Dc, Flag::Rack, Flag::Node, Flag::Label];
-    for flag in flags
-        .into_iter()
-        .filter(|flag| selection.patterns().any(|p| p.flag == *flag))
-    {
+    for flag in flags.into_iter().filter(|flag| selection.patterns().any(|p| p.flag == *flag)) {
         lines.push(there_is(flag, nodes));
     }
     lines.extend(undecided(selection, nodes));
@@ -52,10 +46,7 @@ pub(super) fn unmatched(
     nodes: &[Candidate<'_>],
     meant: &[bool],
 ) -> Vec<String> {
-    selection
-        .patterns()
-        .filter_map(|pattern| about(pattern, nodes, meant))
-        .collect()
+    selection.patterns().filter_map(|pattern| about(pattern, nodes, meant)).collect()
 }
 
 fn about(pattern: &Pattern, nodes: &[Candidate<'_>], meant: &[bool]) -> Option<String> {
@@ -72,10 +63,8 @@ fn about(pattern: &Pattern, nodes: &[Candidate<'_>], meant: &[bool]) -> Option<S
             format!("{option} {word} matches no node{meant}")
         });
     }
-    let chosen = nodes
-        .iter()
-        .zip(meant)
-        .any(|(node, meant)| *meant && pattern.means(node) == Some(true));
+    let chosen =
+        nodes.iter().zip(meant).any(|(node, meant)| *meant && pattern.means(node) == Some(true));
     (!pattern.negated && !chosen)
         .then(|| format!("{pattern} adds no node: another option leaves its nodes out"))
 }
@@ -87,11 +76,8 @@ pub(super) fn undecided(selection: &Selection, nodes: &[Candidate<'_>]) -> Vec<S
         let Some(pattern) = selection.patterns().find(|pattern| pattern.flag == flag) else {
             continue;
         };
-        let unknown: Vec<&str> = nodes
-            .iter()
-            .filter(|node| pattern.means(node).is_none())
-            .map(first_name)
-            .collect();
+        let unknown: Vec<&str> =
+            nodes.iter().filter(|node| pattern.means(node).is_none()).map(first_name).collect();
         if !unknown.is_empty() {
             sentences.push(format!(
                 "{} neither chooses nor leaves out nodes whose {} is not known: {}",
@@ -119,20 +105,13 @@ fn noun(flag: Flag) -> &'static str {
 
 fn there_is(flag: Flag, nodes: &[Candidate<'_>]) -> String {
     let values: BTreeSet<String> = match flag {
-        Flag::Node => nodes
-            .iter()
-            .map(|node| first_name(node).to_owned())
-            .collect(),
+        Flag::Node => nodes.iter().map(|node| first_name(node).to_owned()).collect(),
         Flag::Dc | Flag::Rack | Flag::Label => values(flag, nodes),
     };
     if values.is_empty() {
         return format!("no {} is known", noun(flag));
     }
-    format!(
-        "{} known: {}",
-        noun(flag),
-        some(values.iter().map(String::as_str))
-    )
+    format!("{} known: {}", noun(flag), some(values.iter().map(String::as_str)))
 }
 
 /// All words an option could have been given.
@@ -140,15 +119,8 @@ fn values(flag: Flag, nodes: &[Candidate<'_>]) -> BTreeSet<String> {
     let owned = |text: &str| text.to_owned();
     match flag {
         Flag::Dc => nodes.iter().filter_map(|node| node.dc.map(owned)).collect(),
-        Flag::Rack => nodes
-            .iter()
-            .filter_map(|node| node.rack.map(owned))
-            .collect(),
-        Flag::Node => nodes
-            .iter()
-            .flat_map(Candidate::all_names)
-            .map(owned)
-            .collect(),
+        Flag::Rack => nodes.iter().filter_map(|node| node.rack.map(owned)).collect(),
+        Flag::Node => nodes.iter().flat_map(Candidate::all_names).map(owned).collect(),
         Flag::Label => {
             let pairs = nodes.iter().flat_map(|node| node.labels);
             pairs.map(|(key, value)| format!("{key}={value}")).collect()
@@ -158,12 +130,7 @@ fn values(flag: Flag, nodes: &[Candidate<'_>]) -> BTreeSet<String> {
 
 fn some<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let words: Vec<&str> = words.into_iter().collect();
-    let shown = words
-        .iter()
-        .take(SHOWN)
-        .copied()
-        .collect::<Vec<_>>()
-        .join(", ");
+    let shown = words.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
     match words.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),
@@ -180,9 +147,7 @@ fn suggestion(pattern: &Pattern, word: &str, nodes: &[Candidate<'_>]) -> String 
             .collect();
     }
     if pattern.flag == Flag::Rack && word.contains('/') {
-        let pairs = nodes
-            .iter()
-            .filter_map(|node| Some(format!("{}/{}", node.dc?, node.rack?)));
+        let pairs = nodes.iter().filter_map(|node| Some(format!("{}/{}", node.dc?, node.rack?)));
         known.extend(pairs);
     }
     nearest(word, known.iter().map(String::as_str))

@@ -89,9 +89,7 @@ impl Pattern {
     }
 
     fn read(flag: Flag, item: &str) -> Result<Self, PatternError> {
-        let (negated, text) = item
-            .strip_prefix('!')
-            .map_or((false, item), |rest| (true, rest));
+        let (negated, text) = item.strip_prefix('!').map_or((false, item), |rest| (true, rest));
         let wrong = |problem: String| PatternError {
             option: flag.option(),
             text: item.to_owned(),
@@ -102,12 +100,7 @@ impl Pattern {
             return Err(wrong("nothing asked for".into()));
         }
         let test = Test::read(flag, text).map_err(wrong)?;
-        Ok(Self {
-            flag,
-            text: text.to_owned(),
-            negated,
-            test,
-        })
+        Ok(Self { flag, text: text.to_owned(), negated, test })
     }
 
     /// Whether the pattern's words mean the node, the `!` aside; `None` when the inventory and the
@@ -135,20 +128,10 @@ impl Pattern {
             let met = nodes.iter().any(|node| self.means(node) == Some(true));
             return (!met).then(|| self.text.clone());
         };
-        let known: HashSet<String> = nodes
-            .iter()
-            .flat_map(Candidate::all_names)
-            .map(canonical)
-            .collect();
-        let exact = words
-            .exact
-            .iter()
-            .filter(|word| !known.contains(*word))
-            .map(String::as_str);
-        let globs = words
-            .globs
-            .iter()
-            .filter(|glob| !known.iter().any(|name| glob.is_match(name)));
+        let known: HashSet<String> =
+            nodes.iter().flat_map(Candidate::all_names).map(canonical).collect();
+        let exact = words.exact.iter().filter(|word| !known.contains(*word)).map(String::as_str);
+        let globs = words.globs.iter().filter(|glob| !known.iter().any(|name| glob.is_match(name)));
         let mut unmet: Vec<&str> = exact.chain(globs.map(|glob| glob.glob().glob())).collect();
         if unmet.len() == words.exact.len() + words.globs.len() {
             return Some(self.text.clone());
@@ -170,9 +153,8 @@ impl Test {
         Ok(match flag {
             Flag::Dc => Self::Dc(Words::read(text)?),
             Flag::Rack => {
-                let pair = text
-                    .split_once('/')
-                    .filter(|(dc, rack)| !dc.is_empty() && !rack.is_empty());
+                let pair =
+                    text.split_once('/').filter(|(dc, rack)| !dc.is_empty() && !rack.is_empty());
                 let pair =
                     pair.map(|(dc, rack)| Ok::<_, String>((Words::read(dc)?, Words::read(rack)?)));
                 Self::Rack(Words::read(text)?, pair.transpose()?)
@@ -231,13 +213,8 @@ impl Words {
 
 /// The form in which two ways of writing one address are equal; names stay as they are.
 fn canonical(text: &str) -> String {
-    let inner = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(text);
-    inner
-        .parse::<IpAddr>()
-        .map_or_else(|_| text.to_owned(), |address| address.to_string())
+    let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    inner.parse::<IpAddr>().map_or_else(|_| text.to_owned(), |address| address.to_string())
 }
 
 fn is_address_literal(text: &str) -> bool {

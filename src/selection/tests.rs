@@ -33,26 +33,10 @@ fn fleet() -> Fleet {
             .collect(),
     };
     Fleet(vec![
-        member(
-            "cass-01.dc1.example.net 10.0.0.1 id-1",
-            Some(("dc1", "r1")),
-            "env=prod tier=hot",
-        ),
-        member(
-            "cass-02.dc1.example.net 10.0.0.2 id-2",
-            Some(("dc1", "r2")),
-            "env=prod",
-        ),
-        member(
-            "cass-03.dc1.example.net 10.0.0.3 id-3",
-            Some(("dc1", "r1")),
-            "env=test",
-        ),
-        member(
-            "cass-01.dc2.example.net fd77::1 id-4",
-            Some(("dc2", "r1")),
-            "env=prod",
-        ),
+        member("cass-01.dc1.example.net 10.0.0.1 id-1", Some(("dc1", "r1")), "env=prod tier=hot"),
+        member("cass-02.dc1.example.net 10.0.0.2 id-2", Some(("dc1", "r2")), "env=prod"),
+        member("cass-03.dc1.example.net 10.0.0.3 id-3", Some(("dc1", "r1")), "env=test"),
+        member("cass-01.dc2.example.net fd77::1 id-4", Some(("dc2", "r1")), "env=prod"),
         member("10.2.0.5 id-5", Some(("dc2", "r/5")), ""),
         member("stray id-6", None, "env=prod"),
     ])
@@ -63,9 +47,7 @@ fn selection(options: &str) -> Result<Selection, PatternError> {
     let of = |flag: &str| -> Vec<String> {
         let words: Vec<&str> = options.split(' ').collect();
         let pairs = words.chunks(2).filter(|pair| pair[0] == flag);
-        pairs
-            .map(|pair| pair.get(1).copied().unwrap_or_default().to_owned())
-            .collect()
+        pairs.map(|pair| pair.get(1).copied().unwrap_or_default().to_owned()).collect()
     };
     Selection::new(&of("--dc"), &of("--rack"), &of("--node"), &of("--label"))
 }
@@ -73,19 +55,13 @@ fn selection(options: &str) -> Result<Selection, PatternError> {
 /// The host ids chosen, and the warnings.
 fn chosen(options: &str) -> (String, Vec<String>) {
     let fleet = fleet();
-    let selected = selection(options)
-        .unwrap()
-        .select(fleet.0.iter().collect())
-        .unwrap();
+    let selected = selection(options).unwrap().select(fleet.0.iter().collect()).unwrap();
     let ids: Vec<&str> = selected
         .chosen
         .iter()
         .filter_map(|member| member.names.last()?.strip_prefix("id-"))
         .collect();
-    (
-        ids.join(""),
-        [selected.unmatched, selected.undecided].concat(),
-    )
+    (ids.join(""), [selected.unmatched, selected.undecided].concat())
 }
 
 fn empty(options: &str) -> String {
@@ -138,10 +114,7 @@ fn options_choose_the_nodes_the_operator_means() {
         ("--dc dc1 --label env=prod,env=test --node !id-2", "13"),
     ] {
         if ids == "none" {
-            assert!(
-                empty(options).starts_with("no node is chosen by"),
-                "{options}"
-            );
+            assert!(empty(options).starts_with("no node is chosen by"), "{options}");
         } else {
             assert_eq!(chosen(options).0, ids, "{options}");
         }
@@ -235,11 +208,7 @@ fn an_empty_selection_says_what_was_asked_and_what_there_is() {
       label known: env=prod, env=test, tier=hot
     ");
     let none: Vec<&Member> = Vec::new();
-    let error = selection("--dc x")
-        .unwrap()
-        .select(none)
-        .map(|_| ())
-        .unwrap_err();
+    let error = selection("--dc x").unwrap().select(none).map(|_| ()).unwrap_err();
     assert_eq!(error.to_string(), "there are no nodes to choose from");
 }
 

@@ -35,13 +35,25 @@ pub fn why(output: &Output) -> Option<Why> {
 /// Texts that nodetool, the JVM or sudo print, and what they mean.
 const MEANINGS: [(&str, WhyKind, &str); 14] = [
     ("not initialized yet", WhyKind::Starting, "Cassandra is starting"),
-    ("Read timed out", WhyKind::TimedOut, "Cassandra took the JMX connection and did not answer: the JVM hangs"),
-    ("Connection refused", WhyKind::CassandraDown, "JMX refused: Cassandra is not running, or JMX is on another port"),
+    (
+        "Read timed out",
+        WhyKind::TimedOut,
+        "Cassandra took the JMX connection and did not answer: the JVM hangs",
+    ),
+    (
+        "Connection refused",
+        WhyKind::CassandraDown,
+        "JMX refused: Cassandra is not running, or JMX is on another port",
+    ),
     ("Connection reset", WhyKind::CassandraDown, "Cassandra closed the JMX connection"),
     ("Connection timed out", WhyKind::CassandraDown, "the JMX port does not answer"),
     ("No route to host", WhyKind::CassandraDown, "the JMX host cannot be reached"),
     ("UnknownHostException", WhyKind::CassandraDown, "the JMX host is not known on the node"),
-    ("Credentials required", WhyKind::JmxAuth, "JMX asks for a user: set jmx.user and jmx.password_file"),
+    (
+        "Credentials required",
+        WhyKind::JmxAuth,
+        "JMX asks for a user: set jmx.user and jmx.password_file",
+    ),
     ("Authentication failed", WhyKind::JmxAuth, "JMX does not take this user and password"),
     ("Invalid username or password", WhyKind::JmxAuth, "JMX does not take this user and password"),
     ("Access denied", WhyKind::NotPermitted, "JMX does not allow this user the call"),

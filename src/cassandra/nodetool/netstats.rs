@@ -35,7 +35,9 @@ pub fn parse(stdout: &str) -> Result<Mode, ParseError> {
     let name = stdout
         .lines()
         .find_map(|line| line.trim().strip_prefix("Mode: "))
-        .filter(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+        .filter(|name| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+        })
         .ok_or_else(|| ParseError::new("netstats", "no Mode line", stdout))?;
     Ok(match name {
         "STARTING" => Mode::Starting,

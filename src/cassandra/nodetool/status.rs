@@ -162,7 +162,9 @@ fn known(word: &str) -> Option<&str> {
 
 /// `?`, or a number and its unit. `Some(None)` is a load that is not known.
 fn load(words: &mut Words<'_>) -> Option<Option<String>> {
-    let Some(number) = known(words.next()?) else { return Some(None) };
+    let Some(number) = known(words.next()?) else {
+        return Some(None);
+    };
     let unit = words.next()?;
     // The decimal point follows the locale of the JVM.
     let is_number = number.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b','));
@@ -177,8 +179,8 @@ fn host_id(word: &str) -> Option<Option<String>> {
         return Some(None);
     }
     let parts: Vec<usize> = word.split('-').map(str::len).collect();
-    let is_uuid = parts == [8, 4, 4, 4, 12]
-        && word.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    let is_uuid =
+        parts == [8, 4, 4, 4, 12] && word.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     is_uuid.then(|| Some(word.to_ascii_lowercase()))
 }
 
@@ -274,7 +276,9 @@ mod tests {
         let error = row("Address Load Tokens Owns Host ID Rack", &text).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("nodetool status printed what ringhaul does not understand, a line of no known kind: {text}")
+            format!(
+                "nodetool status printed what ringhaul does not understand, a line of no known kind: {text}"
+            )
         );
         for bad in [
             format!("UN  10.0.0.1  1.5  16  33.3%  {ID}  r1"),

@@ -82,9 +82,7 @@ pub struct SshNode {
 
 impl std::fmt::Debug for SshNode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SshNode")
-            .field("peer", &self.line.peer)
-            .finish_non_exhaustive()
+        f.debug_struct("SshNode").field("peer", &self.line.peer).finish_non_exhaustive()
     }
 }
 
@@ -94,10 +92,7 @@ impl Node for SshNode {
         let (mut running, deadline) = open(&self.line, limit).await?;
         match timeout_at(deadline, running.drive(command, sink)).await {
             Ok(result) => result,
-            Err(_) => Err(NodeError::TimedOut {
-                stage: Stage::Command,
-                after: limit,
-            }),
+            Err(_) => Err(NodeError::TimedOut { stage: Stage::Command, after: limit }),
         }
     }
 
@@ -162,10 +157,7 @@ async fn open(line: &Arc<Line>, limit: Duration) -> Result<(Running, Instant), N
                 Ok(Err(Unopened::NoRoom)) => {}
                 Ok(Err(Unopened::Refused(error))) => return Err(error),
                 Err(_) => {
-                    return Err(NodeError::TimedOut {
-                        stage: Stage::Channel,
-                        after: limit,
-                    });
+                    return Err(NodeError::TimedOut { stage: Stage::Channel, after: limit });
                 }
             }
             if line.channels.open.load(Ordering::SeqCst) > 0 {
@@ -225,12 +217,7 @@ impl Running {
     fn new(line: &Arc<Line>, channel: Channel<Msg>, slot: OwnedSemaphorePermit) -> Self {
         line.channels.open.fetch_add(1, Ordering::SeqCst);
         let halves = Some(channel.split());
-        Self {
-            line: Arc::clone(line),
-            halves,
-            slot: Some(slot),
-            closed: false,
-        }
+        Self { line: Arc::clone(line), halves, slot: Some(slot), closed: false }
     }
 
     async fn drive(&mut self, command: &Command, sink: &mut Sink<'_>) -> Result<Ended, NodeError> {
@@ -328,9 +315,7 @@ impl<'a> Heard<'a> {
         match message {
             ChannelMsg::Success => self.accepted = true,
             ChannelMsg::Failure => {
-                return Err(NodeError::NoCommand {
-                    cause: "it refused the request".into(),
-                });
+                return Err(NodeError::NoCommand { cause: "it refused the request".into() });
             }
             ChannelMsg::Data { data } => return self.stdout(&data, sink),
             ChannelMsg::ExtendedData { data, ext: 1 } => {
@@ -375,29 +360,17 @@ impl<'a> Heard<'a> {
             return Err(if line.handle.is_closed() {
                 line.end.lost()
             } else {
-                NodeError::Lost {
-                    cause: "the command ended without an exit status".into(),
-                }
+                NodeError::Lost { cause: "the command ended without an exit status".into() }
             });
         };
         if self.noise.is_over() {
-            return Ok(Ended {
-                exit,
-                stderr: self.stderr,
-            });
+            return Ok(Ended { exit, stderr: self.stderr });
         }
         let words = [self.noise.text(), self.stderr];
         let words = words.iter().map(|words| one_line(words, WORDS_SHOWN));
-        let said = words
-            .filter(|words| !words.is_empty())
-            .collect::<Vec<_>>()
-            .join("; ");
+        let said = words.filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ");
         Err(NodeError::NoCommand {
-            cause: if said.is_empty() {
-                format!("it printed nothing, {exit:?}")
-            } else {
-                said
-            },
+            cause: if said.is_empty() { format!("it printed nothing, {exit:?}") } else { said },
         })
     }
 }

@@ -62,12 +62,7 @@ pub(super) enum Body {
 
 impl Keyring {
     pub(super) fn new(home: PathBuf, ask: Option<AskPassphrase>) -> Self {
-        Self {
-            home,
-            ask,
-            files: Mutex::default(),
-            agents: Mutex::default(),
-        }
+        Self { home, ask, files: Mutex::default(), agents: Mutex::default() }
     }
 
     /// Returns the key files to offer to a host, in order, each read once.
@@ -78,17 +73,10 @@ impl Keyring {
             Arc::clone(files.entry(path.clone()).or_insert_with(read))
         };
         if settings.identities_given {
-            return settings
-                .identities
-                .iter()
-                .map(|id| file(id.path.clone()))
-                .collect();
+            return settings.identities.iter().map(|id| file(id.path.clone())).collect();
         }
         let folder = self.home.join(".ssh");
-        DEFAULT_FILES
-            .iter()
-            .map(|name| file(folder.join(name)))
-            .collect()
+        DEFAULT_FILES.iter().map(|name| file(folder.join(name))).collect()
     }
 
     /// Returns the keys an agent holds, asked for once.
@@ -117,9 +105,7 @@ impl Keyring {
         let (asked, ask) = (Arc::clone(key), self.ask.clone());
         // The operator takes minutes, and the key derivation is made to take long.
         let task = tokio::task::spawn_blocking(move || ask_and_decrypt(&asked, ask.as_ref()));
-        let result = task
-            .await
-            .unwrap_or_else(|_| Err("the passphrase prompt failed".into()));
+        let result = task.await.unwrap_or_else(|_| Err("the passphrase prompt failed".into()));
         *unlocked = Some(result.clone());
         result
     }
@@ -158,12 +144,7 @@ fn ask_and_decrypt(key: &KeyFile, ask: Option<&AskPassphrase>) -> Result<Arc<Pri
 /// Reads a key file; what is wrong with it is part of the answer.
 fn read(path: &Path) -> KeyFile {
     let (public, body) = read_body(path);
-    KeyFile {
-        path: path.to_path_buf(),
-        public,
-        body,
-        unlocked: tokio::sync::Mutex::default(),
-    }
+    KeyFile { path: path.to_path_buf(), public, body, unlocked: tokio::sync::Mutex::default() }
 }
 
 fn read_body(path: &Path) -> (Option<PublicKey>, Body) {
@@ -174,10 +155,7 @@ fn read_body(path: &Path) -> (Option<PublicKey>, Body) {
         PublicKey::from_openssh(text.trim()).ok()
     };
     let unusable = |what: &dyn std::fmt::Display| {
-        (
-            None,
-            Body::Unusable(one_line(what.to_string().as_bytes(), 200)),
-        )
+        (None, Body::Unusable(one_line(what.to_string().as_bytes(), 200)))
     };
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
@@ -212,10 +190,7 @@ fn read_body(path: &Path) -> (Option<PublicKey>, Body) {
     }
     match decode_secret_key(&text, None) {
         Ok(key)
-            if matches!(
-                key.algorithm(),
-                Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
-            ) =>
+            if matches!(key.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256) =>
         {
             unusable(&"it needs its security token: add it to ssh-agent")
         }
@@ -235,18 +210,13 @@ fn open_to_others(meta: &std::fs::Metadata) -> bool {
 
 /// Connects to an agent.
 pub(super) async fn agent(socket: &Path) -> Result<AgentClient<UnixStream>, String> {
-    AgentClient::connect_uds(socket)
-        .await
-        .map_err(|error| no_agent(socket, &error))
+    AgentClient::connect_uds(socket).await.map_err(|error| no_agent(socket, &error))
 }
 
 async fn list(socket: &Path) -> Listed {
     let listed = async {
         let mut agent = agent(socket).await?;
-        agent
-            .request_identities()
-            .await
-            .map_err(|error| no_agent(socket, &error))
+        agent.request_identities().await.map_err(|error| no_agent(socket, &error))
     };
     timeout(AGENT_LIMIT, listed)
         .await
@@ -254,8 +224,5 @@ async fn list(socket: &Path) -> Listed {
 }
 
 fn no_agent(socket: &Path, why: &dyn std::fmt::Display) -> String {
-    one_line(
-        format!("no agent at {}: {why}", socket.display()).as_bytes(),
-        200,
-    )
+    one_line(format!("no agent at {}: {why}", socket.display()).as_bytes(), 200)
 }

@@ -63,17 +63,12 @@ pub(super) struct End {
 impl End {
     /// Returns the reason the line is gone.
     pub(super) fn cause(&self) -> String {
-        self.cause
-            .get()
-            .cloned()
-            .unwrap_or_else(|| "the connection closed".into())
+        self.cause.get().cloned().unwrap_or_else(|| "the connection closed".into())
     }
 
     /// Returns the error for a line that is gone.
     pub(super) fn lost(&self) -> NodeError {
-        NodeError::Lost {
-            cause: self.cause(),
-        }
+        NodeError::Lost { cause: self.cause() }
     }
 }
 
@@ -82,10 +77,7 @@ impl End {
 /// All addresses of the name are tried in turn, each for its share of the time that is left.
 pub(super) async fn dial(settings: &Settings, limit: Duration) -> Result<TcpStream, NodeError> {
     let address = settings.address();
-    let timed_out = || NodeError::TimedOut {
-        stage: Stage::Connect,
-        after: limit,
-    };
+    let timed_out = || NodeError::TimedOut { stage: Stage::Connect, after: limit };
     let unreachable = |error: &std::io::Error| NodeError::Unreachable {
         address: address.clone(),
         cause: one_line(error.to_string().as_bytes(), WORDS_SHOWN),
@@ -107,9 +99,7 @@ pub(super) async fn dial(settings: &Settings, limit: Duration) -> Result<TcpStre
         match timeout(share, TcpStream::connect(peer)).await {
             Ok(Ok(stream)) => {
                 // Nagle's algorithm makes an exec of 2 ms one of 44 ms.
-                stream
-                    .set_nodelay(true)
-                    .map_err(|error| unreachable(&error))?;
+                stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
                 return Ok(stream);
             }
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
@@ -142,9 +132,7 @@ pub(super) async fn tunnel(
     let (host, port) = (settings.host.clone(), u32::from(settings.port));
     let open = async move {
         // sshd writes the last two into its log; there is no socket of ours they could name.
-        line.handle
-            .channel_open_direct_tcpip(host, port, "127.0.0.1", 0)
-            .await
+        line.handle.channel_open_direct_tcpip(host, port, "127.0.0.1", 0).await
     };
     let unreachable = |cause: &str| NodeError::Unreachable {
         address: settings.address(),
@@ -165,14 +153,10 @@ pub(super) async fn tunnel(
                 "the jump host has no room for another connection"
             }
         })),
-        Ok(Some(Err(_)) | None) => Err(unreachable(&format!(
-            "the line to the jump host was lost: {}",
-            via.end.cause()
-        ))),
-        Err(_) => Err(NodeError::TimedOut {
-            stage: Stage::Connect,
-            after: limit,
-        }),
+        Ok(Some(Err(_)) | None) => {
+            Err(unreachable(&format!("the line to the jump host was lost: {}", via.end.cause())))
+        }
+        Err(_) => Err(NodeError::TimedOut { stage: Stage::Connect, after: limit }),
     }
 }
 
@@ -192,12 +176,7 @@ where
     let (leash, held) = oneshot::channel();
     let first_words = Arc::new(Mutex::new(Vec::new()));
     let end = Arc::new(End::default());
-    let stream = Leashed {
-        stream,
-        held,
-        first_words: Arc::clone(&first_words),
-        listening: true,
-    };
+    let stream = Leashed { stream, held, first_words: Arc::clone(&first_words), listening: true };
     let gate = Gate {
         settings: Arc::clone(settings),
         host_keys: Arc::clone(host_keys),
@@ -208,25 +187,14 @@ where
     match timeout(limit, client::connect_stream(config, stream, gate)).await {
         Ok(Ok(handle)) => {
             let channels = exec::Channels::new(goodbyes.clone());
-            Ok(Line {
-                handle,
-                end,
-                channels,
-                peer,
-                _via: via,
-                _leash: leash,
-            })
+            Ok(Line { handle, end, channels, peer, _via: via, _leash: leash })
         }
         Ok(Err(Fault::Node(error))) => Err(Failed::Finally(error)),
         Ok(Err(Fault::Russh(error))) => {
             let words = first_words.lock().unwrap_or_else(PoisonError::into_inner);
             Err(handshake_error(&error, &words, end.cause.get()))
         }
-        Err(_) => Err(NodeError::TimedOut {
-            stage: Stage::Handshake,
-            after: limit,
-        }
-        .into()),
+        Err(_) => Err(NodeError::TimedOut { stage: Stage::Handshake, after: limit }.into()),
     }
 }
 
@@ -237,10 +205,7 @@ where
 )]
 fn handshake_error(error: &russh::Error, words: &[u8], said: Option<&String>) -> Failed {
     let is_ssh = words.starts_with(b"SSH-");
-    let line = words
-        .split(|&byte| byte == b'\n')
-        .next()
-        .unwrap_or_default();
+    let line = words.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let line = one_line(line, WORDS_SHOWN);
     let lost = |cause: String| NodeError::Lost { cause };
     match error {
@@ -273,11 +238,9 @@ fn handshake_error(error: &russh::Error, words: &[u8], said: Option<&String>) ->
             };
             Failed::Early(lost(format!("closed before the handshake was done: {why}")))
         }
-        other => lost(one_line(
-            format!("in the handshake: {other}").as_bytes(),
-            WORDS_SHOWN,
-        ))
-        .into(),
+        other => {
+            lost(one_line(format!("in the handshake: {other}").as_bytes(), WORDS_SHOWN)).into()
+        }
     }
 }
 
@@ -315,10 +278,9 @@ impl client::Handler for Gate {
     #[expect(clippy::wildcard_enum_match_arm, reason = "as above")]
     async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
         let cause = match reason {
-            DisconnectReason::ReceivedDisconnect(info) => format!(
-                "the server hung up: {}",
-                one_line(info.message.as_bytes(), WORDS_SHOWN)
-            ),
+            DisconnectReason::ReceivedDisconnect(info) => {
+                format!("the server hung up: {}", one_line(info.message.as_bytes(), WORDS_SHOWN))
+            }
             DisconnectReason::Error(Fault::Russh(error)) => match error {
                 russh::Error::HUP | russh::Error::Disconnect => "the connection closed".into(),
                 russh::Error::KeepaliveTimeout => "the server no longer answers".into(),
@@ -437,10 +399,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Leashed<S> {
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         if self.listening && polled.is_ready() {
             let new = buffer.filled().get(before..).unwrap_or_default();
-            let mut words = self
-                .first_words
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut words = self.first_words.lock().unwrap_or_else(PoisonError::into_inner);
             let room = FIRST_WORDS_KEPT.saturating_sub(words.len());
             words.extend(new.iter().take(room));
             let full = words.len() == FIRST_WORDS_KEPT;

@@ -118,11 +118,7 @@ impl Resolver {
         check_host(&host)?;
         let port = endpoint.port.or(said.port).unwrap_or(DEFAULT_PORT);
         // Rarely wanted, and it takes a process.
-        let local_user = if said.mentions("%u") {
-            self.local_user().await?
-        } else {
-            String::new()
-        };
+        let local_user = if said.mentions("%u") { self.local_user().await? } else { String::new() };
         let tokens = Tokens {
             home: &self.home,
             host: &host,
@@ -180,38 +176,22 @@ impl Resolver {
         tokens: &Tokens<'_>,
     ) -> Result<Vec<PathBuf>, NodeError> {
         if !endpoint.known_hosts.is_empty() {
-            return Ok(endpoint
-                .known_hosts
-                .iter()
-                .map(|path| tokens.home_path(path))
-                .collect());
+            return Ok(endpoint.known_hosts.iter().map(|path| tokens.home_path(path)).collect());
         }
         let or = |list: &Option<Vec<String>>, default: &[&str]| match list {
             Some(list) => list.clone(),
             None => default.iter().map(|&file| file.to_owned()).collect(),
         };
-        let mut files = or(
-            &said.user_known_hosts,
-            &["~/.ssh/known_hosts", "~/.ssh/known_hosts2"],
-        );
+        let mut files = or(&said.user_known_hosts, &["~/.ssh/known_hosts", "~/.ssh/known_hosts2"]);
         files.extend(or(
             &said.global_known_hosts,
             &["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"],
         ));
-        files
-            .iter()
-            .filter(|file| *file != "none")
-            .map(|file| tokens.path(file))
-            .collect()
+        files.iter().filter(|file| *file != "none").map(|file| tokens.path(file)).collect()
     }
 
     fn agent(&self, said: Option<&str>, tokens: &Tokens<'_>) -> Result<Option<PathBuf>, NodeError> {
-        let from_env = || {
-            self.options
-                .agent
-                .clone()
-                .or_else(|| env_path("SSH_AUTH_SOCK"))
-        };
+        let from_env = || self.options.agent.clone().or_else(|| env_path("SSH_AUTH_SOCK"));
         match said {
             None | Some("SSH_AUTH_SOCK") => Ok(from_env()),
             Some("none") => Ok(None),
@@ -233,9 +213,7 @@ impl Resolver {
                     let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
                     Arc::clone(asked.entry(question.clone()).or_default())
                 };
-                cell.get_or_init(|| self.ask_ssh(&question, odd))
-                    .await
-                    .clone()
+                cell.get_or_init(|| self.ask_ssh(&question, odd)).await.clone()
             }
         }
     }
@@ -243,10 +221,7 @@ impl Resolver {
     /// Reads the user's file and the system's, or the one that was named.
     fn read(&self) -> Result<Vec<Rule>, Unread> {
         let user_include = self.home.join(".ssh");
-        let roots = Roots {
-            home: &self.home,
-            include: &user_include,
-        };
+        let roots = Roots { home: &self.home, include: &user_include };
         if let Some(file) = &self.options.config_file {
             if file.as_os_str() == "none" {
                 return Ok(Vec::new());
@@ -260,16 +235,9 @@ impl Resolver {
         let user_file = user_include.join("config");
         let system = Path::new("/etc/ssh");
         let system_file = system.join("ssh_config");
-        for (file, roots) in [
-            (user_file, roots),
-            (
-                system_file,
-                Roots {
-                    home: &self.home,
-                    include: system,
-                },
-            ),
-        ] {
+        for (file, roots) in
+            [(user_file, roots), (system_file, Roots { home: &self.home, include: system })]
+        {
             let text = match std::fs::read(&file) {
                 Ok(text) => text,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
@@ -277,9 +245,7 @@ impl Resolver {
             };
             check_mode(&file)?;
             let text = String::from_utf8_lossy(&text);
-            rules.push(Rule::File(
-                config::parse(&text, &file, roots, 0).map_err(Unread::Odd)?,
-            ));
+            rules.push(Rule::File(config::parse(&text, &file, roots, 0).map_err(Unread::Odd)?));
         }
         Ok(rules)
     }
@@ -289,9 +255,7 @@ impl Resolver {
         let (host, user, port) = question;
         let mut ssh = Process::new("ssh");
         // -T stops a warning about the terminal.
-        ssh.args(["-T", "-G"])
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+        ssh.args(["-T", "-G"]).stdin(Stdio::null()).kill_on_drop(true);
         if let Some(file) = &self.options.config_file {
             ssh.arg("-F").arg(file);
         }
@@ -329,11 +293,7 @@ impl Resolver {
     /// `id` asks the same sources as OpenSSH; $USER may be another's under sudo.
     async fn local_user(&self) -> Result<String, NodeError> {
         let ask = || async {
-            let id = Process::new("id")
-                .arg("-un")
-                .stdin(Stdio::null())
-                .output()
-                .await;
+            let id = Process::new("id").arg("-un").stdin(Stdio::null()).output().await;
             let name = id
                 .ok()
                 .filter(|id| id.status.success())
@@ -395,21 +355,11 @@ fn identities(
     if endpoint.identity_files.is_empty() {
         let files = said.identity_files.iter().filter(|file| *file != "none");
         return files
-            .map(|file| {
-                Ok(Identity {
-                    path: tokens.path(file)?,
-                    must_exist: false,
-                })
-            })
+            .map(|file| Ok(Identity { path: tokens.path(file)?, must_exist: false }))
             .collect();
     }
     let files = endpoint.identity_files.iter();
-    Ok(files
-        .map(|file| Identity {
-            path: tokens.home_path(file),
-            must_exist: true,
-        })
-        .collect())
+    Ok(files.map(|file| Identity { path: tokens.home_path(file), must_exist: true }).collect())
 }
 
 /// Fills in `%` tokens.
@@ -437,17 +387,13 @@ fn variables(text: &str) -> Result<String, String> {
     let Some((before, rest)) = text.split_once("${") else {
         return Ok(text.to_owned());
     };
-    let (name, after) = rest
-        .split_once('}')
-        .ok_or_else(|| format!("no }} in {text}"))?;
+    let (name, after) = rest.split_once('}').ok_or_else(|| format!("no }} in {text}"))?;
     let value = std::env::var(name).map_err(|_| format!("${{{name}}} of {text} is not set"))?;
     Ok(format!("{before}{value}{}", variables(after)?))
 }
 
 fn env_path(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name)
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
+    std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 fn local(text: String) -> NodeError {

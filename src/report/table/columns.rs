@@ -65,14 +65,12 @@ impl Group<'_> {
     }
 }
 
-pub(super) const COLUMNS: [Column; 14] = [
+pub(super) const COLUMNS: [Column; 15] = [
     Column {
         title: "NODE",
         rank: 0,
         alignment: LEFT,
-        cell: |group, _| {
-            names(&group.rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>())
-        },
+        cell: |group, _| names(&group.rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>()),
     },
     Column {
         title: "DC",
@@ -89,7 +87,7 @@ pub(super) const COLUMNS: [Column; 14] = [
     Column { title: "RING", rank: 2, alignment: LEFT, cell: |group, _| state(group.rows[0]) },
     Column {
         title: "VERSION",
-        rank: 9,
+        rank: 10,
         alignment: LEFT,
         cell: |group, _| known(group.rows[0].facts.version.known().cloned()),
     },
@@ -119,7 +117,7 @@ pub(super) const COLUMNS: [Column; 14] = [
     },
     Column {
         title: "INCOMPLETE",
-        rank: 11,
+        rank: 12,
         alignment: RIGHT,
         cell: |group, _| group.backups(|backups| backups.incomplete_sets, |n| n.to_string()),
     },
@@ -147,7 +145,8 @@ pub(super) const COLUMNS: [Column; 14] = [
                 .unwrap_or_default()
         },
     },
-    Column { title: "SNAPSHOTS", rank: 10, alignment: LEFT, cell: |group, _| snapshots(group) },
+    Column { title: "FREE", rank: 9, alignment: RIGHT, cell: |group, _| free(group) },
+    Column { title: "SNAPSHOTS", rank: 11, alignment: LEFT, cell: |group, _| snapshots(group) },
 ];
 
 /// `2 user, 1 dropped (12 KiB held)`, summed over the group.
@@ -156,7 +155,9 @@ fn snapshots(group: &Group<'_>) -> String {
     let mut held = 0;
     let mut is_known = false;
     for row in &group.rows {
-        let Fact::Known(all) = &row.facts.snapshots else { continue };
+        let Fact::Known(all) = &row.facts.snapshots else {
+            continue;
+        };
         is_known = true;
         for one in all {
             *counts.entry(one.kind).or_insert(0) += one.count;
@@ -172,6 +173,16 @@ fn snapshots(group: &Group<'_>) -> String {
     let counts: Vec<String> =
         counts.iter().map(|(kind, count)| format!("{count} {}", kind.name())).collect();
     format!("{} ({} held)", counts.join(", "), human::bytes(held))
+}
+
+/// The fullest file system of the group: its free share.
+fn free(group: &Group<'_>) -> String {
+    let disks = group.rows.iter().filter_map(|row| row.facts.disks.known()).flatten();
+    let shares = disks.filter(|disk| disk.size > 0).map(|disk| {
+        // Hundredths of the size first, so that no product can run over.
+        disk.free / (disk.size / 100).max(1)
+    });
+    known(shares.min().map(|percent| format!("{percent}%")))
 }
 
 fn state(row: &Row) -> String {

@@ -2,9 +2,10 @@
 
 use comfy_table::{Attribute, Cell, Color};
 
-use super::{Look, lines, names, plain_table};
+use super::{Look, names};
 use crate::audit::finding::Severity;
 use crate::audit::{Audit, Finding};
+use crate::report::plain;
 
 /// Returns the findings, or a line that says there are none.
 pub(super) fn render(audit: &Audit, look: Look) -> String {
@@ -23,7 +24,7 @@ pub(super) fn render(audit: &Audit, look: Look) -> String {
             None => groups.push((finding, node.into_iter().collect())),
         }
     }
-    let mut table = plain_table(look);
+    let mut table = plain::table(look.width, look.color);
     for (finding, nodes) in groups {
         let nodes = if nodes.is_empty() { "ring".to_owned() } else { names(&nodes) };
         table.add_row([
@@ -32,7 +33,7 @@ pub(super) fn render(audit: &Audit, look: Look) -> String {
             Cell::new(format!("{}\n→ {}", finding.text, finding.hint)),
         ]);
     }
-    lines(&table) + "\n"
+    plain::text(table) + "\n"
 }
 
 fn severity(severity: Severity) -> Cell {

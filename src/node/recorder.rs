@@ -1,0 +1,168 @@
+//! Keeps every command and its answer as text, a file a node: for a report of a fault, and for
+//! the tests that replay it. Values of settings that are named like passwords are left out.
+
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use super::{Command, Connect, Ended, Endpoint, Exit, Node, NodeError, Sink};
+
+/// Makes the lines of `inner`, and records what goes over them when there is a folder for it.
+#[derive(Debug)]
+pub struct Recorder<C> {
+    inner: C,
+    folder: Option<PathBuf>,
+}
+
+impl<C> Recorder<C> {
+    /// Returns a recorder that writes into `folder`, which must be there; `None` records nothing.
+    pub fn new(inner: C, folder: Option<PathBuf>) -> Self {
+        Self { inner, folder }
+    }
+
+    /// What makes the lines.
+    pub fn inner(&self) -> &C {
+        &self.inner
+    }
+}
+
+impl<C: Connect> Connect for Recorder<C> {
+    type Node = RecordedNode<C::Node>;
+
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Self::Node, NodeError> {
+        let inner = self.inner.connect(endpoint).await?;
+        let file = self.folder.as_ref().map(|folder| folder.join(file_name(&endpoint.host)));
+        if let Some(file) = &file {
+            let title = format!("# ringhaul {}, {}\n", env!("CARGO_PKG_VERSION"), endpoint.host);
+            write(file, &title, false)?;
+        }
+        Ok(RecordedNode { inner, file })
+    }
+}
+
+/// A line whose commands may be recorded.
+#[derive(Debug)]
+pub struct RecordedNode<N> {
+    inner: N,
+    file: Option<PathBuf>,
+}
+
+impl<N: Node> Node for RecordedNode<N> {
+    async fn feed(&self, command: &Command, sink: &mut Sink<'_>) -> Result<Ended, NodeError> {
+        let Some(file) = &self.file else {
+            return self.inner.feed(command, sink).await;
+        };
+        let mut stdout = Vec::new();
+        let mut both = |piece: &[u8]| -> ControlFlow<()> {
+            stdout.extend_from_slice(piece);
+            sink(piece)
+        };
+        let ended = self.inner.feed(command, &mut both).await;
+        write(file, &entry(command, &stdout, &ended), true)?;
+        ended
+    }
+
+    fn peer_address(&self) -> Option<std::net::IpAddr> {
+        self.inner.peer_address()
+    }
+}
+
+/// A node's name comes from the operator or from the ring, and may be no file's.
+fn file_name(host: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let name: String = host.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+    format!("{}.txt", name.trim_start_matches('.'))
+}
+
+/// `$ command`, `> stdout`, `! stderr`, `= exit`. A last line without a line end has `>~`, `!~`.
+fn entry(command: &Command, stdout: &[u8], ended: &Result<Ended, NodeError>) -> String {
+    let mut text = format!("\n$ {command}\n");
+    push_lines(&mut text, '>', stdout);
+    // Writing to a String cannot fail.
+    let _ = match ended {
+        Ok(ended) => {
+            push_lines(&mut text, '!', &ended.stderr);
+            match &ended.exit {
+                Exit::Code(code) => writeln!(text, "= exit {code}"),
+                Exit::Signal(name) => writeln!(text, "= signal {}", crate::text::visible(name)),
+            }
+        }
+        Err(error) => writeln!(text, "= error {error}"),
+    };
+    text
+}
+
+fn push_lines(text: &mut String, mark: char, bytes: &[u8]) {
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        text.push(mark);
+        match line.strip_suffix(b"\n") {
+            Some(line) => push_line(text, ' ', line),
+            None => push_line(text, '~', line),
+        }
+    }
+}
+
+fn push_line(text: &mut String, mark: char, line: &[u8]) {
+    text.push(mark);
+    let shown = match secret_from(line) {
+        Some(at) => [&line[..at], b" ***"].concat(),
+        None => line.to_vec(),
+    };
+    for chunk in shown.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => text.push_str("\\\\"),
+                '\0' => text.push_str("\\0"),
+                c if c.is_control() => {
+                    let _ = write!(text, "\\u{{{:x}}}", u32::from(c));
+                }
+                c => text.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text.push('\n');
+}
+
+/// Where the value begins of a line such as `keystore_password: cassandra`.
+fn secret_from(line: &[u8]) -> Option<usize> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let key = String::from_utf8_lossy(&line[..colon]).to_lowercase();
+    let is_secret = ["password", "passphrase", "secret", "token"].iter().any(|w| key.contains(w));
+    (is_secret && line.len() > colon + 1).then_some(colon + 1)
+}
+
+fn write(file: &Path, text: &str, is_more: bool) -> Result<(), NodeError> {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).append(is_more).truncate(!is_more);
+    options.open(file).and_then(|mut open| open.write_all(text.as_bytes())).map_err(|error| {
+        NodeError::Local(format!("cannot write the transcript {}: {error}", file.display()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn an_entry_is_readable_whole_and_holds_no_password() {
+        let command = Command::new(["cat", "a b"], Duration::from_secs(1));
+        let ended = Ended { exit: Exit::Code(1), stderr: b"no \\ such".to_vec() };
+        let stdout = b"\0y key_password: hunter2\nx\x1b[0m\xff\n";
+        assert_eq!(
+            entry(&command, stdout, &Ok(ended)),
+            "\n$ cat 'a b'\n> \\0y key_password: ***\n> x\\u{1b}[0m\\xff\n!~no \\\\ such\n= exit 1\n"
+        );
+    }
+
+    #[test]
+    fn a_name_cannot_leave_the_folder() {
+        assert_eq!(file_name("../../etc/x"), "_.._etc_x.txt");
+        assert_eq!(file_name("fd77::11"), "fd77__11.txt");
+    }
+}
