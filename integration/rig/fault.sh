@@ -1,5 +1,5 @@
 # fault.sh: breaks one thing of a node on request, and mends it.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154,SC1090,SC1091,SC2016,SC2015
 
 FAULTS='sshd-stop        end the listening sshd (its sessions live on), so that connections are refused
 sshd-start       … start it again

@@ -1,5 +1,5 @@
 # help.sh: the texts of 'ring help' and of --help of each command.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154,SC1090,SC1091,SC2016,SC2015
 
 help() {
   case ${1:-} in
@@ -23,7 +23,7 @@ Several labs live side by side under different names. A lab stays until 'down'.
                            Give it to all nodes or to none: with and without do not share CQL schemas
   --uuid                   text as SSTable generation (4.1 and newer)
   --data-dirs N            number of data directories (1)
-  --disk MB                data on a small disk of its own, which the fault disk-full can fill
+  --disk MB                data on a small disk (100 or more) of its own, which the fault disk-full can fill
   --user NAME              the SSH user (ops), its groups only its own
   --sudo HOW               nopasswd (default), password (it is 'lab-secret'), denied (not in sudoers),
                            none (sudo is not installed), root (the SSH user is root)

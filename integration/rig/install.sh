@@ -1,12 +1,12 @@
 # install.sh: finds the programs and jars the rig needs, and installs what is missing (Debian packages, Maven, PyPI).
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154,SC1090,SC1091,SC2016,SC2015
 
 # Program and the Debian package that holds it. Looking is done by the shell alone, so that it takes no time when all is there.
 TOOLS='ssh:openssh-client ssh-keygen:openssh-client /usr/sbin/sshd:openssh-server sudo:sudo ip:iproute2 nft:nftables ps:procps
   nsenter:util-linux unshare:util-linux setpriv:util-linux flock:util-linux pivot_root:util-linux mount:mount mvn:maven find:findutils'
 
 install_tools() {
-  local tool missing=
+  local tool missing=''
   case ":$PATH:" in *:/usr/sbin:*) ;; *) PATH=$PATH:/usr/sbin:/sbin ;; esac
   for tool in $TOOLS; do
     command -v "${tool%%:*}" >/dev/null || missing+=" ${tool#*:}"
@@ -33,7 +33,7 @@ find_java() {
 }
 
 apt_install() {
-  local policy=/usr/sbin/policy-rc.d mine= new_sshd= packages
+  local policy=/usr/sbin/policy-rc.d mine='' new_sshd='' packages
   command -v apt-get >/dev/null || die "missing:$1; there is no apt-get here, so install them by hand"
   packages=$(printf '%s\n' $1 | sort -u | tr '\n' ' ')
   say "installing Debian packages: $packages"

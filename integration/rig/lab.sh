@@ -1,5 +1,5 @@
 # lab.sh: brings a lab up: its folder, its network, its nodes; waits until the ring is whole.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154,SC1090,SC1091,SC2016,SC2015
 
 lab_up() {
   local n began=$SECONDS

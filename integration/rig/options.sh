@@ -1,5 +1,5 @@
 # options.sh: what 'ring up' was asked for: options for all nodes, options for one node, and the file of settings each node gets.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154,SC1090,SC1091,SC2016,SC2015
 
 # Settings of a node, with what they are when nobody says otherwise. The first group are options of 'up' too.
 declare -A DEFAULTS=(
@@ -100,7 +100,7 @@ check_conf() {
     [[ ${c[$key]} =~ ^[0-9]{1,5}$ ]] || usage "$on: $key is a number, not '${c[$key]}'"
   done
   [ "${c[data-dirs]}" -ge 1 ] || usage "$on: at least one data directory is needed"
-  [ "${c[disk]}" = 0 ] || [ "${c[disk]}" -ge 48 ] || usage "$on: --disk ${c[disk]}: Cassandra does not start with less than 48 MB"
+  [ "${c[disk]}" = 0 ] || [ "${c[disk]}" -ge 100 ] || usage "$on: --disk ${c[disk]}: Cassandra has trouble to start with less than 100 MB"
   [[ ${c[user]} =~ ^[a-z][a-z0-9_-]*$ ]] && [ "${c[user]}" != cassandra ] || usage "$on: '${c[user]}' is no name for the SSH user"
   [ -x "${c[shell]}" ] || usage "$on: the shell ${c[shell]} is not installed on this host: install it (Debian packages fish, tcsh, zsh …), or leave the option out"
   [ "${c[path]}" != hidden ] || [ "${c[layout]}" = tarball ] || usage "$on: path=hidden goes with layout=tarball only"

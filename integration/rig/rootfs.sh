@@ -1,5 +1,5 @@
 # rootfs.sh: first process of a node: builds its root of mounts, moves into it and stays there as its init.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154,SC1090,SC1091,SC2016,SC2015
 # It runs in mount, pid, uts and ipc namespaces of its own: when it ends, the kernel ends all of the node and drops all its mounts.
 set -euo pipefail
 

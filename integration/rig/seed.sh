@@ -1,5 +1,5 @@
 # seed.sh: writes sample data that make an audit interesting.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154,SC1090,SC1091,SC2016,SC2015
 
 lab_seed() {
   local n all5=1 replication='' began=$SECONDS dc addresses=() lines

@@ -20,7 +20,7 @@ start_of() {
 # Sets PID and STATE when service $1 lives.
 alive() {
   local pid start now
-  PID= STATE=
+  PID='' STATE=''
   { read -r pid start <"$RUN/$1"; } 2>/dev/null || return 1
   now=$(start_of "$pid") || return 1
   [ "${now% *}" = "$start" ] || return 1

@@ -1,0 +1,89 @@
+# common.sh: options, messages and the clearing away that both benchmarks share.
+# shellcheck shell=bash
+
+# The rig's own words for messages, with this program's name. stdout is kept for the tables.
+say() { printf 'bench: %s\n' "$*" >&2; }
+warn() { printf 'bench: warning: %s\n' "$*" >&2; }
+die() { printf 'bench: error: %s\n' "$*" >&2; exit 1; }
+usage() { printf 'bench: %s\n' "$*" >&2; exit 2; }
+
+HOSTS=1000 IN_FLIGHT=64 RUNS='' PEERS=clush,pssh,loop KEX=default,curve25519 LIMIT=600
+MARKDOWN='' SEQUENTIAL=0 RINGHAUL='' YAML_LINES=2000 KEEP='' VERSION_OF_RING=5.0.5 SETTLE=200
+
+parse_options() {
+  local option value
+  while [ $# -gt 0 ]; do
+    option=$1
+    shift
+    case $option in
+      --markdown) MARKDOWN=--markdown; continue ;;
+      --sequential) SEQUENTIAL=1; continue ;;
+      --*=*) value=${option#*=}; option=${option%%=*} ;;
+      --*) [ $# -gt 0 ] || usage "$COMMAND: $option wants a value"; value=$1; shift ;;
+      *) usage "$COMMAND: '$option' is not an option: see '$BENCH $COMMAND --help'" ;;
+    esac
+    case $option in
+      --hosts) number "$option" "$value" 1 60000; HOSTS=$value ;;
+      --in-flight) number "$option" "$value" 1 1024; IN_FLIGHT=$value ;;
+      --runs) number "$option" "$value" 1 50; RUNS=$value ;;
+      --limit) number "$option" "$value" 1 7200; LIMIT=$value ;;
+      --yaml-lines) number "$option" "$value" 0 20000; YAML_LINES=$value ;;
+      --peers) some_of "$option" "$value" 'clush pssh loop none'; PEERS=$value ;;
+      --kex) some_of "$option" "$value" 'default curve25519'; KEX=$value ;;
+      --ringhaul) RINGHAUL=$value ;;
+      --results) KEEP=$value ;;
+      --version) VERSION_OF_RING=$value ;;
+      *) usage "$COMMAND: there is no option $option: see '$BENCH $COMMAND --help'" ;;
+    esac
+  done
+  [ -n "$RUNS" ] || RUNS=$1_RUNS
+}
+
+number() {
+  [[ $2 =~ ^[0-9]{1,6}$ ]] && [ "$2" -ge "$3" ] && [ "$2" -le "$4" ] || usage "$COMMAND: $1 is a number from $3 to $4, not '$2'"
+}
+
+some_of() {
+  local word
+  for word in ${2//,/ }; do
+    [[ " $3 " == *" $word "* ]] || usage "$COMMAND: $1 takes of '$3', with commas between, not '$word'"
+  done
+}
+
+need_programs() {
+  local tool missing=
+  [ "$(id -u)" = 0 ] || die "namespaces and mounts need root: run this again as root, for example 'sudo $BENCH $COMMAND'"
+  case ":$PATH:" in *:/usr/sbin:*) ;; *) PATH=$PATH:/usr/sbin:/sbin ;; esac
+  # /usr/bin/python3 measures, and is what clush and pssh run on anyway.
+  for tool in ssh:openssh-client ssh-keygen:openssh-client /usr/sbin/sshd:openssh-server ip:iproute2 unshare:util-linux \
+    setpriv:util-linux mount:mount xargs:findutils clush:clustershell parallel-ssh:pssh /usr/bin/python3:python3-minimal dash:dash; do
+    command -v "${tool%%:*}" >/dev/null || missing+=" ${tool#*:}"
+  done
+  [ -z "$missing" ] || apt_install "$missing"
+}
+
+# The release build: a debug build is ten times slower in its cryptography.
+find_ringhaul() {
+  local target=${CARGO_TARGET_DIR:-$HERE/../target}
+  [ -n "$RINGHAUL" ] || RINGHAUL=$target/release/ringhaul
+  [ -x "$RINGHAUL" ] || die "there is no $RINGHAUL: build it with 'cargo build --release', or name another with --ringhaul"
+  RINGHAUL=$(readlink -f "$RINGHAUL")
+}
+
+# A folder for this run, and the one way it is cleared away: at the end, at a failure, and at Ctrl-C or TERM.
+begin() {
+  WORK=$(mktemp -d /var/tmp/ringhaul-bench.XXXXXX)
+  chmod 755 "$WORK"
+  CLEAR=$1
+  trap 'trap - EXIT; set +e; $CLEAR; rm -rf "$WORK"' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+}
+
+# Runs a command in the background and waits, so that a signal to this shell is heard at once.
+# It ends when this shell does, whatever ends it (setpriv); its pid is recorded in $WORK/inside.
+in_background() {
+  setpriv --pdeathsig KILL "$@" &
+  record_pid "$WORK/inside" $!
+  wait $!
+}
