@@ -36,7 +36,6 @@ parse_options() {
       *) usage "$COMMAND: there is no option $option: see '$BENCH $COMMAND --help'" ;;
     esac
   done
-  [ -n "$RUNS" ] || RUNS=$1_RUNS
 }
 
 number() {

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 """Runs one command and measures it: wall, CPU with all children, memory of the whole process tree.
 
-usage: measure.py --label ROW --column KEX --check KIND --hosts N --limit S [--server PID]
+usage: measure.py --label ROW --column KEX --check KIND --addresses FILE --limit S [--server PID]
                   --out FILE --results FILE -- COMMAND...
 
 Appends one line of JSON to --results. A run with a missing or a wrong answer is marked there,
 with what was wrong, and counts for nothing.
 """
-import argparse, collections, json, os, re, resource, signal, subprocess, sys, time
+import argparse, collections, json, os, re, resource, select, signal, subprocess, sys, time
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -132,7 +132,6 @@ with open(args.out, "wb") as out, open(args.out + ".err", "wb") as err:
     # From here on a signal to this program ends the command too.
     signal.signal(signal.SIGTERM, lambda *_: (os.killpg(child.pid, signal.SIGKILL), sys.exit(143)))
     pidfd = os.pidfd_open(child.pid)
-    import select
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     pause = 0.005
@@ -148,7 +147,6 @@ with open(args.out, "wb") as out, open(args.out + ".err", "wb") as err:
         # Every 20 ms, but never more than a fiftieth of one CPU: looking at 65 processes is not free, and is
         # not to be paid for by who has 65 processes.
         pause = max(0.02, 49 * (time.monotonic() - looked))
-    # wait4 would know only the command; the group of all our ended children is what we want.
     code = child.wait()
     wall = time.monotonic() - began
 use = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -160,8 +158,6 @@ for _ in range(40 if args.server else 0):
     if now == previous:
         break
     previous = now
-with open("/proc/uptime") as file:
-    file.read()
 problem = f"not done after {args.limit:.0f} s" if limit_hit else check(args.check, args.out, addresses)
 row = {
     "label": args.label, "column": args.column, "hosts": len(addresses), "scale": args.scale,

@@ -6,7 +6,7 @@ bench_ring() {
   [ -n "$RUNS" ] || RUNS=5
   need_programs
   find_ringhaul
-  LAB=bench-$$ HOSTS=3 IN_FLIGHT=32 KEX=default
+  LAB=bench-$$ HOSTS=3 IN_FLIGHT=32 KEX=default SEQUENTIAL=1
   begin end_lab
   "$RING" up --lab "$LAB" --nodes 3 --version "$VERSION_OF_RING" --sudo root
   local up=$SECONDS folder=$LABS/$LAB wait
@@ -23,6 +23,8 @@ bench_ring() {
     sleep "$wait" &
     wait $!
   fi
+  # Measured within the lab's network; entering it is not counted.
+  measured() { "$RING" run --lab "$LAB" -- /usr/bin/python3 "$PARTS/measure.py" "$@"; }
   rounds "$RUNS"
   [ -z "$KEEP" ] || cp "$WORK/results" "$KEEP"
   /usr/bin/python3 "$PARTS/table.py" --reference clush --title "3 real nodes, Cassandra $VERSION_OF_RING" $MARKDOWN "$WORK/results"

@@ -22,7 +22,9 @@ pub fn split_name(name: &str) -> Option<(&str, &str)> {
         && !format.is_empty()
         && format.bytes().all(|b| b.is_ascii_lowercase());
     // A temporary file of a writer that was stopped is no component.
-    let is_component = component.contains('.') && !component.ends_with(".tmp");
+    let is_component = component.contains('.')
+        && !component.ends_with(".tmp")
+        && component.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b));
     (is_set && is_component).then(|| (&name[..third], component))
 }
 

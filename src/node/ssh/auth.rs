@@ -8,14 +8,15 @@ use std::time::Duration;
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKey};
 use russh::{MethodKind, SendError, Signer};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout};
 
-use super::keys::{self, Body, KeyFile, Keyring};
-use super::line::{Gate, Line};
+use super::gate::Gate;
+use super::keys::{self, KeyFile, Keyring};
+use super::line::Line;
+use super::offers::{Offer, check_files, order, print, shown};
 use super::settings::Settings;
 use crate::node::{NodeError, Stage};
 use crate::text::one_line;
@@ -31,13 +32,6 @@ pub(super) enum Out {
     Now(NodeError),
     /// The line ended after the operator had typed a passphrase; another one may do.
     AfterWaiting(NodeError),
-}
-
-/// A key to offer.
-#[derive(Clone)]
-enum Offer {
-    Agent(Box<AgentIdentity>),
-    File(Arc<KeyFile>),
 }
 
 /// Logs in.
@@ -78,11 +72,15 @@ pub(super) async fn log_in(
     if let Ok(false) = result {
         let closed = login.handle.is_closed();
         let cause = end.cause();
-        result = Err(if closed && !cause.contains("Too many authentication failures") {
-            NodeError::Lost { cause: format!("while logging in: {cause}") }
-        } else {
-            login.refused(closed)
-        });
+        result = Err(
+            if closed && !cause.contains("Too many authentication failures") {
+                NodeError::Lost {
+                    cause: format!("while logging in: {cause}"),
+                }
+            } else {
+                login.refused(closed)
+            },
+        );
     }
     match result {
         Ok(_) => Ok(()),
@@ -91,81 +89,6 @@ pub(super) async fn log_in(
         }
         Err(error) => Err(Out::Now(error)),
     }
-}
-
-/// Refuses when a file the operator named cannot be used: going on with other keys would hide it.
-fn check_files(settings: &Settings, files: &[Arc<KeyFile>]) -> Result<(), NodeError> {
-    for (identity, file) in settings.identities.iter().zip(files) {
-        let what = match &file.body {
-            Body::Missing => "no such key file",
-            Body::Unusable(what) => what,
-            Body::PublicOnly | Body::Open(_) | Body::Locked(_) => continue,
-        };
-        if identity.must_exist {
-            return Err(NodeError::Local(format!("{}: {what}", shown(&file.path))));
-        }
-    }
-    Ok(())
-}
-
-/// Returns what is offered, in order, and notes what is not.
-///
-/// The files that were named come first, each from the agent when it holds the key; then the
-/// agent's other keys unless `IdentitiesOnly`; then the default files. A key somebody has to be
-/// asked for comes last: often another one does.
-fn order(
-    settings: &Settings,
-    files: &[Arc<KeyFile>],
-    agent: &[AgentIdentity],
-    can_ask: bool,
-    notes: &mut Vec<String>,
-) -> Vec<Offer> {
-    let mut offers = Vec::new();
-    let mut locked = Vec::new();
-    let mut taken: Vec<KeyData> = Vec::new();
-    let others = |offers: &mut Vec<Offer>, taken: &[KeyData]| {
-        let others = agent.iter().filter(|id| !taken.contains(id.public_key().key_data()));
-        offers.extend(others.cloned().map(Box::new).map(Offer::Agent));
-    };
-    if !settings.identities_given && !settings.identities_only {
-        others(&mut offers, &taken);
-        taken.extend(agent.iter().map(|id| id.public_key().key_data().clone()));
-    }
-    for file in files {
-        if let Some(public) = &file.public {
-            if taken.contains(public.key_data()) {
-                continue;
-            }
-            taken.push(public.key_data().clone());
-            let same = |id: &&AgentIdentity| id.public_key().key_data() == public.key_data();
-            let held: Vec<_> = agent.iter().filter(same).cloned().map(Box::new).collect();
-            if !held.is_empty() {
-                offers.extend(held.into_iter().map(Offer::Agent));
-                continue;
-            }
-        }
-        let note = match &file.body {
-            Body::Open(_) => {
-                offers.push(Offer::File(Arc::clone(file)));
-                continue;
-            }
-            Body::Locked(_) if can_ask => {
-                locked.push(Offer::File(Arc::clone(file)));
-                continue;
-            }
-            Body::Locked(_) => "is encrypted and not in the agent: use ssh-add",
-            Body::PublicOnly => "is a public key the agent does not hold",
-            Body::Missing if settings.identities_given => "does not exist",
-            Body::Missing => continue,
-            Body::Unusable(what) => what,
-        };
-        notes.push(format!("{} {note}", shown(&file.path)));
-    }
-    if settings.identities_given && !settings.identities_only {
-        others(&mut offers, &taken);
-    }
-    offers.append(&mut locked);
-    offers
 }
 
 /// One login under way.
@@ -215,7 +138,10 @@ impl Login<'_> {
         // Nothing to offer: at least learn what the server would take.
         let none = self.handle.authenticate_none(self.user);
         let result = timed(&mut self.left, self.limit, none).await?;
-        Ok(matches!(self.judge(result.map_err(|_| ()), String::new()), Step::In))
+        Ok(matches!(
+            self.judge(result.map_err(|_| ()), String::new()),
+            Step::In
+        ))
     }
 
     async fn offer_agent(&mut self, identity: &AgentIdentity) -> Result<Step, NodeError> {
@@ -239,20 +165,27 @@ impl Login<'_> {
         let signed = match identity {
             AgentIdentity::PublicKey { key, .. } => {
                 let login =
-                    self.handle.authenticate_publickey_with(user, key.clone(), hash, &mut agent);
+                    self.handle
+                        .authenticate_publickey_with(user, key.clone(), hash, &mut agent);
                 timed(&mut self.left, self.limit, login).await?
             }
             AgentIdentity::Certificate { certificate, .. } => {
                 let certificate = certificate.clone();
                 let login =
-                    self.handle.authenticate_certificate_with(user, certificate, hash, &mut agent);
+                    self.handle
+                        .authenticate_certificate_with(user, certificate, hash, &mut agent);
                 timed(&mut self.left, self.limit, login).await?
             }
         };
         if let Err(russh::AgentAuthError::Key(error)) = &signed {
             let error = one_line(error.to_string().as_bytes(), 100);
-            self.notes.push(format!("{name}: the agent did not sign ({error})"));
-            return Ok(if self.handle.is_closed() { Step::Over } else { Step::Next });
+            self.notes
+                .push(format!("{name}: the agent did not sign ({error})"));
+            return Ok(if self.handle.is_closed() {
+                Step::Over
+            } else {
+                Step::Next
+            });
         }
         self.agent = Some(agent);
         Ok(self.judge(signed.map_err(|_| ()), name))
@@ -325,7 +258,8 @@ impl Login<'_> {
         };
         let mut probe = Probe;
         let ask =
-            self.handle.authenticate_publickey_with(self.user, public.clone(), hash, &mut probe);
+            self.handle
+                .authenticate_publickey_with(self.user, public.clone(), hash, &mut probe);
         match timed(&mut self.left, self.limit, ask).await? {
             Err(Probed::Wanted) => Ok(None),
             Err(Probed::Gone) => Ok(Some(self.judge(Err(()), name.to_owned()))),
@@ -349,27 +283,42 @@ impl Login<'_> {
     }
 
     fn sha1_only(&mut self, name: &str) -> Step {
-        self.notes.push(format!("{name}: the server takes only SHA-1 signatures of RSA keys"));
+        self.notes.push(format!(
+            "{name}: the server takes only SHA-1 signatures of RSA keys"
+        ));
         Step::Next
     }
 
     fn judge(&mut self, result: Result<AuthResult, ()>, name: String) -> Step {
         let (remaining, partial) = match result {
             Ok(AuthResult::Success) => return Step::In,
-            Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
-                (remaining_methods, partial_success)
-            }
+            Ok(AuthResult::Failure {
+                remaining_methods,
+                partial_success,
+            }) => (remaining_methods, partial_success),
             Err(()) => return Step::Over,
         };
         if !name.is_empty() {
             self.offered += 1;
-            let but = if partial { " (taken, but not enough)" } else { "" };
+            let but = if partial {
+                " (taken, but not enough)"
+            } else {
+                ""
+            };
             self.notes.push(format!("offered {name}{but}"));
         }
         if !remaining.is_empty() {
-            self.methods = remaining.iter().map(<&str>::from).collect::<Vec<_>>().join(", ");
+            self.methods = remaining
+                .iter()
+                .map(<&str>::from)
+                .collect::<Vec<_>>()
+                .join(", ");
         }
-        if remaining.contains(&MethodKind::PublicKey) { Step::Next } else { Step::Over }
+        if remaining.contains(&MethodKind::PublicKey) {
+            Step::Next
+        } else {
+            Step::Over
+        }
     }
 
     fn refused(&mut self, too_many: bool) -> NodeError {
@@ -389,7 +338,10 @@ impl Login<'_> {
         } else if !self.methods.is_empty() {
             let _ = write!(tried, "; the server takes {}", self.methods);
         }
-        NodeError::Auth { user: one_line(self.user.as_bytes(), 80), tried }
+        NodeError::Auth {
+            user: one_line(self.user.as_bytes(), 80),
+            tried,
+        }
     }
 }
 
@@ -402,7 +354,10 @@ async fn timed<T>(
     let start = Instant::now();
     let result = timeout(*left, exchange).await;
     *left = left.saturating_sub(start.elapsed());
-    result.map_err(|_| NodeError::TimedOut { stage: Stage::Auth, after: limit })
+    result.map_err(|_| NodeError::TimedOut {
+        stage: Stage::Auth,
+        after: limit,
+    })
 }
 
 /// Signs nothing; that it is called says that the server would take the key.
@@ -430,14 +385,4 @@ impl Signer for Probe {
     ) -> Result<Vec<u8>, Probed> {
         Err(Probed::Wanted)
     }
-}
-
-fn shown(path: &Path) -> String {
-    one_line(path.to_string_lossy().as_bytes(), 120)
-}
-
-/// The beginning of a key's fingerprint, enough to tell the operator's keys apart.
-fn print(public: &PublicKey) -> String {
-    let print = public.fingerprint(HashAlg::Sha256).to_string();
-    print.chars().take("SHA256:".len() + 12).collect::<String>() + "…"
 }

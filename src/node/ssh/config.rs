@@ -127,7 +127,11 @@ pub(super) fn parse(
 ) -> Result<Vec<Rule>, Odd> {
     let mut rules = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let odd = |what: String| Odd { file: file.to_path_buf(), line: index + 1, what };
+        let odd = |what: String| Odd {
+            file: file.to_path_buf(),
+            line: index + 1,
+            what,
+        };
         let Some((keyword, rest)) = split_keyword(line) else {
             continue;
         };
@@ -157,7 +161,10 @@ fn split_keyword(line: &str) -> Option<(String, &str)> {
     let end = line.find([' ', '\t', '=']).unwrap_or(line.len());
     let (keyword, rest) = line.split_at_checked(end)?;
     let rest = rest.trim_start_matches([' ', '\t']);
-    let rest = rest.strip_prefix('=').unwrap_or(rest).trim_start_matches([' ', '\t']);
+    let rest = rest
+        .strip_prefix('=')
+        .unwrap_or(rest)
+        .trim_start_matches([' ', '\t']);
     (!keyword.is_empty() && !keyword.starts_with('#')).then(|| (keyword.to_lowercase(), rest))
 }
 
@@ -189,7 +196,11 @@ fn rule(keyword: &str, rest: &str) -> Result<Option<Rule>, String> {
 
 fn whole(rest: &str) -> Result<String, String> {
     let rest = rest.trim();
-    if rest.is_empty() { Err("a value is missing".into()) } else { Ok(rest.to_owned()) }
+    if rest.is_empty() {
+        Err("a value is missing".into())
+    } else {
+        Ok(rest.to_owned())
+    }
 }
 
 fn one(rest: &str) -> Result<String, String> {
@@ -234,7 +245,11 @@ fn words(rest: &str) -> Result<Vec<String>, String> {
         }
         words.push(word);
     }
-    if words.is_empty() { Err("a value is missing".into()) } else { Ok(words) }
+    if words.is_empty() {
+        Err("a value is missing".into())
+    } else {
+        Ok(words)
+    }
 }
 
 /// Returns the files an `Include` names, in the order of their names.
@@ -246,7 +261,10 @@ fn included(name: &str, roots: Roots<'_>) -> Result<Vec<PathBuf>, String> {
     };
     let special = |text: &str| text.contains(['*', '?', '[', '{', '\\']);
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let last = path.file_name().and_then(|last| last.to_str()).unwrap_or_default();
+    let last = path
+        .file_name()
+        .and_then(|last| last.to_str())
+        .unwrap_or_default();
     if special(&folder.to_string_lossy()) || last.contains(['[', '{', '\\']) {
         return Err(format!("Include {name}"));
     }
@@ -313,18 +331,20 @@ pub(super) fn from_ssh(printed: &str) -> Said {
         let Some((keyword, value)) = line.split_once(' ') else {
             continue;
         };
-        let list = || value.split(' ').map(str::to_owned).collect();
+        let list = |value: &str| value.split(' ').map(str::to_owned).collect();
+        // ssh fills in the tokens of these three; we would do it a second time.
+        let filled = || value.replace('%', "%%");
         match keyword {
-            "hostname" => said.host_name = Some(value.to_owned()),
+            "hostname" => said.host_name = Some(filled()),
             "port" => said.port = value.parse().ok(),
             "user" => said.user = Some(value.to_owned()),
             "identityfile" => said.identity_files.push(value.to_owned()),
             "identitiesonly" => said.identities_only = Some(value == "yes"),
-            "identityagent" => said.identity_agent = Some(value.to_owned()),
+            "identityagent" => said.identity_agent = Some(filled()),
             "proxyjump" => said.proxy = Some(Proxy::Jump(value.to_owned())),
             "proxycommand" => said.proxy = Some(Proxy::Command(value.to_owned())),
-            "userknownhostsfile" => said.user_known_hosts = Some(list()),
-            "globalknownhostsfile" => said.global_known_hosts = Some(list()),
+            "userknownhostsfile" => said.user_known_hosts = Some(list(&filled())),
+            "globalknownhostsfile" => said.global_known_hosts = Some(list(value)),
             "hostkeyalias" => said.host_key_alias = Some(value.to_owned()),
             "hashknownhosts" => said.hash_known_hosts = Some(value == "yes"),
             _ => {}
@@ -332,8 +352,13 @@ pub(super) fn from_ssh(printed: &str) -> Said {
     }
     // With no IdentityFile set, ssh prints its default files, which nobody asked for.
     let default = |name: &str| said.identity_files.iter().any(|file| file == name);
-    if ["~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519"].into_iter().all(default)
-        && said.identity_files.iter().all(|file| file.starts_with("~/.ssh/id_"))
+    if ["~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519"]
+        .into_iter()
+        .all(default)
+        && said
+            .identity_files
+            .iter()
+            .all(|file| file.starts_with("~/.ssh/id_"))
     {
         said.identity_files.clear();
     }

@@ -34,6 +34,8 @@ pub(super) struct Keyring {
     ask: Option<AskPassphrase>,
     files: Mutex<HashMap<PathBuf, Arc<KeyFile>>>,
     agents: Mutex<HashMap<PathBuf, Arc<OnceCell<Listed>>>>,
+    /// Held while a passphrase is asked for.
+    prompt: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The keys of an agent, or why there are none.
@@ -62,7 +64,13 @@ pub(super) enum Body {
 
 impl Keyring {
     pub(super) fn new(home: PathBuf, ask: Option<AskPassphrase>) -> Self {
-        Self { home, ask, files: Mutex::default(), agents: Mutex::default() }
+        Self {
+            home,
+            ask,
+            files: Mutex::default(),
+            agents: Mutex::default(),
+            prompt: Arc::default(),
+        }
     }
 
     /// Returns the key files to offer to a host, in order, each read once.
@@ -73,10 +81,17 @@ impl Keyring {
             Arc::clone(files.entry(path.clone()).or_insert_with(read))
         };
         if settings.identities_given {
-            return settings.identities.iter().map(|id| file(id.path.clone())).collect();
+            return settings
+                .identities
+                .iter()
+                .map(|id| file(id.path.clone()))
+                .collect();
         }
         let folder = self.home.join(".ssh");
-        DEFAULT_FILES.iter().map(|name| file(folder.join(name))).collect()
+        DEFAULT_FILES
+            .iter()
+            .map(|name| file(folder.join(name)))
+            .collect()
     }
 
     /// Returns the keys an agent holds, asked for once.
@@ -93,21 +108,35 @@ impl Keyring {
         self.ask.is_some()
     }
 
-    /// Returns the decrypted key. All connections that want it wait for one answer.
+    /// Returns the decrypted key. All connections that want it wait for one answer, which is
+    /// kept even if the one that asked is given up while the operator types.
     ///
     /// # Errors
     /// Says why the key stays locked; the same for everybody who asks later.
     pub(super) async fn unlock(&self, key: &Arc<KeyFile>) -> Result<Arc<PrivateKey>, String> {
-        let mut unlocked = key.unlocked.lock().await;
-        if let Some(known) = &*unlocked {
-            return known.clone();
-        }
-        let (asked, ask) = (Arc::clone(key), self.ask.clone());
-        // The operator takes minutes, and the key derivation is made to take long.
-        let task = tokio::task::spawn_blocking(move || ask_and_decrypt(&asked, ask.as_ref()));
-        let result = task.await.unwrap_or_else(|_| Err("the passphrase prompt failed".into()));
-        *unlocked = Some(result.clone());
-        result
+        let (key, ask) = (Arc::clone(key), self.ask.clone());
+        let prompt = Arc::clone(&self.prompt);
+        let task = tokio::spawn(async move {
+            let mut unlocked = key.unlocked.lock().await;
+            if let Some(known) = &*unlocked {
+                return known.clone();
+            }
+            // Two prompts at once would mix on the terminal.
+            let prompt = prompt.lock_owned().await;
+            let asked = Arc::clone(&key);
+            // The operator takes minutes, and the key derivation is made to take long.
+            let task = tokio::task::spawn_blocking(move || {
+                let _prompt = prompt;
+                ask_and_decrypt(&asked, ask.as_ref())
+            });
+            let result = task
+                .await
+                .unwrap_or_else(|_| Err("the prompt failed".into()));
+            *unlocked = Some(result.clone());
+            result
+        });
+        task.await
+            .unwrap_or_else(|_| Err("the prompt failed".into()))
     }
 }
 
@@ -144,7 +173,12 @@ fn ask_and_decrypt(key: &KeyFile, ask: Option<&AskPassphrase>) -> Result<Arc<Pri
 /// Reads a key file; what is wrong with it is part of the answer.
 fn read(path: &Path) -> KeyFile {
     let (public, body) = read_body(path);
-    KeyFile { path: path.to_path_buf(), public, body, unlocked: tokio::sync::Mutex::default() }
+    KeyFile {
+        path: path.to_path_buf(),
+        public,
+        body,
+        unlocked: tokio::sync::Mutex::default(),
+    }
 }
 
 fn read_body(path: &Path) -> (Option<PublicKey>, Body) {
@@ -155,7 +189,10 @@ fn read_body(path: &Path) -> (Option<PublicKey>, Body) {
         PublicKey::from_openssh(text.trim()).ok()
     };
     let unusable = |what: &dyn std::fmt::Display| {
-        (None, Body::Unusable(one_line(what.to_string().as_bytes(), 200)))
+        (
+            None,
+            Body::Unusable(one_line(what.to_string().as_bytes(), 200)),
+        )
     };
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
@@ -190,7 +227,10 @@ fn read_body(path: &Path) -> (Option<PublicKey>, Body) {
     }
     match decode_secret_key(&text, None) {
         Ok(key)
-            if matches!(key.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256) =>
+            if matches!(
+                key.algorithm(),
+                Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
+            ) =>
         {
             unusable(&"it needs its security token: add it to ssh-agent")
         }
@@ -210,13 +250,18 @@ fn open_to_others(meta: &std::fs::Metadata) -> bool {
 
 /// Connects to an agent.
 pub(super) async fn agent(socket: &Path) -> Result<AgentClient<UnixStream>, String> {
-    AgentClient::connect_uds(socket).await.map_err(|error| no_agent(socket, &error))
+    AgentClient::connect_uds(socket)
+        .await
+        .map_err(|error| no_agent(socket, &error))
 }
 
 async fn list(socket: &Path) -> Listed {
     let listed = async {
         let mut agent = agent(socket).await?;
-        agent.request_identities().await.map_err(|error| no_agent(socket, &error))
+        agent
+            .request_identities()
+            .await
+            .map_err(|error| no_agent(socket, &error))
     };
     timeout(AGENT_LIMIT, listed)
         .await
@@ -224,5 +269,8 @@ async fn list(socket: &Path) -> Listed {
 }
 
 fn no_agent(socket: &Path, why: &dyn std::fmt::Display) -> String {
-    one_line(format!("no agent at {}: {why}", socket.display()).as_bytes(), 200)
+    one_line(
+        format!("no agent at {}: {why}", socket.display()).as_bytes(),
+        200,
+    )
 }

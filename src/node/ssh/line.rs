@@ -1,36 +1,32 @@
 //! One SSH connection: the socket, the handshake, and why it ended.
 
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use russh::client::{self, DisconnectReason};
-use russh::keys::PublicKeyOrCertificate;
+use russh::client;
 use russh::{AlgorithmKind, ChannelOpenFailure};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
+use super::Options;
+use super::channels::{self, Channels, Goodbyes};
+use super::gate::{End, Fault, Gate, Leashed};
 use super::host_keys::HostKeys;
 use super::settings::Settings;
-use super::{Options, exec};
 use crate::node::{NodeError, Stage};
 use crate::text::one_line;
 
 /// Characters of a server's own words in an error.
 const WORDS_SHOWN: usize = 300;
 
-/// Bytes of a server's first words that are kept: a refusal is one line.
-const FIRST_WORDS_KEPT: usize = 512;
-
 /// A connection whose handshake is done.
 pub(super) struct Line {
     pub(super) handle: client::Handle<Gate>,
     pub(super) end: Arc<End>,
-    pub(super) channels: exec::Channels,
+    pub(super) channels: Channels,
     /// The address at the other end of our own socket.
     pub(super) peer: Option<IpAddr>,
     /// The jump host this line goes through, kept open as long as it.
@@ -54,30 +50,15 @@ impl From<NodeError> for Failed {
     }
 }
 
-/// Why a line ended, as far as anybody said so.
-#[derive(Debug, Default)]
-pub(super) struct End {
-    cause: OnceLock<String>,
-}
-
-impl End {
-    /// Returns the reason the line is gone.
-    pub(super) fn cause(&self) -> String {
-        self.cause.get().cloned().unwrap_or_else(|| "the connection closed".into())
-    }
-
-    /// Returns the error for a line that is gone.
-    pub(super) fn lost(&self) -> NodeError {
-        NodeError::Lost { cause: self.cause() }
-    }
-}
-
 /// Makes the TCP connection.
 ///
 /// All addresses of the name are tried in turn, each for its share of the time that is left.
 pub(super) async fn dial(settings: &Settings, limit: Duration) -> Result<TcpStream, NodeError> {
     let address = settings.address();
-    let timed_out = || NodeError::TimedOut { stage: Stage::Connect, after: limit };
+    let timed_out = || NodeError::TimedOut {
+        stage: Stage::Connect,
+        after: limit,
+    };
     let unreachable = |error: &std::io::Error| NodeError::Unreachable {
         address: address.clone(),
         cause: one_line(error.to_string().as_bytes(), WORDS_SHOWN),
@@ -99,7 +80,9 @@ pub(super) async fn dial(settings: &Settings, limit: Duration) -> Result<TcpStre
         match timeout(share, TcpStream::connect(peer)).await {
             Ok(Ok(stream)) => {
                 // Nagle's algorithm makes an exec of 2 ms one of 44 ms.
-                stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
+                stream
+                    .set_nodelay(true)
+                    .map_err(|error| unreachable(&error))?;
                 return Ok(stream);
             }
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
@@ -132,17 +115,16 @@ pub(super) async fn tunnel(
     let (host, port) = (settings.host.clone(), u32::from(settings.port));
     let open = async move {
         // sshd writes the last two into its log; there is no socket of ours they could name.
-        line.handle.channel_open_direct_tcpip(host, port, "127.0.0.1", 0).await
+        line.handle
+            .channel_open_direct_tcpip(host, port, "127.0.0.1", 0)
+            .await
     };
     let unreachable = |cause: &str| NodeError::Unreachable {
         address: settings.address(),
         cause: cause.to_owned(),
     };
-    match timeout(limit, exec::open_or_close(limit, open)).await {
-        Ok(Some(Ok(mut opened))) => match opened.take() {
-            Some(channel) => Ok(channel.into_stream()),
-            None => Err(unreachable("the jump host opened nothing")),
-        },
+    match timeout(limit, channels::open_or_close(limit, open)).await {
+        Ok(Some(Ok(channel))) => Ok(channel.into_stream()),
         Ok(Some(Err(russh::Error::ChannelOpenFailure(why)))) => Err(unreachable(match why {
             ChannelOpenFailure::ConnectFailed => "the jump host could not connect to it",
             ChannelOpenFailure::AdministrativelyProhibited => {
@@ -153,10 +135,14 @@ pub(super) async fn tunnel(
                 "the jump host has no room for another connection"
             }
         })),
-        Ok(Some(Err(_)) | None) => {
-            Err(unreachable(&format!("the line to the jump host was lost: {}", via.end.cause())))
-        }
-        Err(_) => Err(NodeError::TimedOut { stage: Stage::Connect, after: limit }),
+        Ok(Some(Err(_)) | None) => Err(unreachable(&format!(
+            "the line to the jump host was lost: {}",
+            via.end.cause()
+        ))),
+        Err(_) => Err(NodeError::TimedOut {
+            stage: Stage::Connect,
+            after: limit,
+        }),
     }
 }
 
@@ -167,7 +153,7 @@ pub(super) async fn greet<S>(
     config: Arc<client::Config>,
     host_keys: &Arc<HostKeys>,
     options: &Options,
-    goodbyes: &exec::Goodbyes,
+    goodbyes: &Goodbyes,
     (peer, via): (Option<IpAddr>, Option<Arc<Line>>),
 ) -> Result<Line, Failed>
 where
@@ -176,7 +162,7 @@ where
     let (leash, held) = oneshot::channel();
     let first_words = Arc::new(Mutex::new(Vec::new()));
     let end = Arc::new(End::default());
-    let stream = Leashed { stream, held, first_words: Arc::clone(&first_words), listening: true };
+    let stream = Leashed::new(stream, held, Arc::clone(&first_words));
     let gate = Gate {
         settings: Arc::clone(settings),
         host_keys: Arc::clone(host_keys),
@@ -186,15 +172,26 @@ where
     let limit = options.handshake_timeout;
     match timeout(limit, client::connect_stream(config, stream, gate)).await {
         Ok(Ok(handle)) => {
-            let channels = exec::Channels::new(goodbyes.clone());
-            Ok(Line { handle, end, channels, peer, _via: via, _leash: leash })
+            let channels = Channels::new(goodbyes.clone());
+            Ok(Line {
+                handle,
+                end,
+                channels,
+                peer,
+                _via: via,
+                _leash: leash,
+            })
         }
         Ok(Err(Fault::Node(error))) => Err(Failed::Finally(error)),
         Ok(Err(Fault::Russh(error))) => {
             let words = first_words.lock().unwrap_or_else(PoisonError::into_inner);
             Err(handshake_error(&error, &words, end.cause.get()))
         }
-        Err(_) => Err(NodeError::TimedOut { stage: Stage::Handshake, after: limit }.into()),
+        Err(_) => Err(NodeError::TimedOut {
+            stage: Stage::Handshake,
+            after: limit,
+        }
+        .into()),
     }
 }
 
@@ -205,7 +202,10 @@ where
 )]
 fn handshake_error(error: &russh::Error, words: &[u8], said: Option<&String>) -> Failed {
     let is_ssh = words.starts_with(b"SSH-");
-    let line = words.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = words
+        .split(|&byte| byte == b'\n')
+        .next()
+        .unwrap_or_default();
     let line = one_line(line, WORDS_SHOWN);
     let lost = |cause: String| NodeError::Lost { cause };
     match error {
@@ -238,205 +238,10 @@ fn handshake_error(error: &russh::Error, words: &[u8], said: Option<&String>) ->
             };
             Failed::Early(lost(format!("closed before the handshake was done: {why}")))
         }
-        other => {
-            lost(one_line(format!("in the handshake: {other}").as_bytes(), WORDS_SHOWN)).into()
-        }
-    }
-}
-
-/// What can go wrong in russh's session task.
-#[derive(Debug)]
-pub(super) enum Fault {
-    Node(NodeError),
-    Russh(russh::Error),
-}
-
-impl From<russh::Error> for Fault {
-    fn from(error: russh::Error) -> Self {
-        Self::Russh(error)
-    }
-}
-
-/// Answers what the server asks of us: its key is judged, everything else is refused.
-pub(super) struct Gate {
-    settings: Arc<Settings>,
-    host_keys: Arc<HostKeys>,
-    accept_new: bool,
-    end: Arc<End>,
-}
-
-impl client::Handler for Gate {
-    type Error = Fault;
-
-    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Fault> {
-        self.host_keys
-            .check(&self.settings, key.public_key().key_data(), self.accept_new)
-            .map_err(Fault::Node)?;
-        Ok(true)
-    }
-
-    #[expect(clippy::wildcard_enum_match_arm, reason = "as above")]
-    async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
-        let cause = match reason {
-            DisconnectReason::ReceivedDisconnect(info) => {
-                format!("the server hung up: {}", one_line(info.message.as_bytes(), WORDS_SHOWN))
-            }
-            DisconnectReason::Error(Fault::Russh(error)) => match error {
-                russh::Error::HUP | russh::Error::Disconnect => "the connection closed".into(),
-                russh::Error::KeepaliveTimeout => "the server no longer answers".into(),
-                other => one_line(other.to_string().as_bytes(), WORDS_SHOWN),
-            },
-            DisconnectReason::Error(Fault::Node(error)) => error.to_string(),
-        };
-        let _ = self.end.cause.set(cause);
-        Ok(())
-    }
-
-    // russh accepts every channel a server opens. We forward nothing, so none has a reason;
-    // dropping the handle refuses it.
-
-    async fn server_channel_open_forwarded_tcpip(
-        &mut self,
-        _: russh::Channel<client::Msg>,
-        _: &str,
-        _: u32,
-        _: &str,
-        _: u32,
-        _: client::ChannelOpenHandle,
-        _: &mut client::Session,
-    ) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn server_channel_open_forwarded_streamlocal(
-        &mut self,
-        _: russh::Channel<client::Msg>,
-        _: &str,
-        _: client::ChannelOpenHandle,
-        _: &mut client::Session,
-    ) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn server_channel_open_agent_forward(
-        &mut self,
-        _: russh::Channel<client::Msg>,
-        _: client::ChannelOpenHandle,
-        _: &mut client::Session,
-    ) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn server_channel_open_session(
-        &mut self,
-        _: russh::Channel<client::Msg>,
-        _: client::ChannelOpenHandle,
-        _: &mut client::Session,
-    ) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn server_channel_open_direct_tcpip(
-        &mut self,
-        _: russh::Channel<client::Msg>,
-        _: &str,
-        _: u32,
-        _: &str,
-        _: u32,
-        _: client::ChannelOpenHandle,
-        _: &mut client::Session,
-    ) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn server_channel_open_direct_streamlocal(
-        &mut self,
-        _: russh::Channel<client::Msg>,
-        _: &str,
-        _: client::ChannelOpenHandle,
-        _: &mut client::Session,
-    ) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn server_channel_open_x11(
-        &mut self,
-        _: russh::Channel<client::Msg>,
-        _: &str,
-        _: u32,
-        _: client::ChannelOpenHandle,
-        _: &mut client::Session,
-    ) -> Result<(), Fault> {
-        Ok(())
-    }
-}
-
-/// A stream that breaks when its line is let go of, and that remembers the server's first words.
-struct Leashed<S> {
-    stream: S,
-    held: oneshot::Receiver<()>,
-    first_words: Arc<Mutex<Vec<u8>>>,
-    listening: bool,
-}
-
-impl<S> Leashed<S> {
-    fn broken(&mut self, context: &mut Context<'_>) -> Option<std::io::Error> {
-        let gone = Pin::new(&mut self.held).poll(context).is_ready();
-        gone.then(|| std::io::ErrorKind::ConnectionAborted.into())
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Leashed<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        if let Some(error) = self.broken(context) {
-            return Poll::Ready(Err(error));
-        }
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if self.listening && polled.is_ready() {
-            let new = buffer.filled().get(before..).unwrap_or_default();
-            let mut words = self.first_words.lock().unwrap_or_else(PoisonError::into_inner);
-            let room = FIRST_WORDS_KEPT.saturating_sub(words.len());
-            words.extend(new.iter().take(room));
-            let full = words.len() == FIRST_WORDS_KEPT;
-            drop(words);
-            self.listening = !full;
-        }
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Leashed<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        if let Some(error) = self.broken(context) {
-            return Poll::Ready(Err(error));
-        }
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        if self.broken(context).is_some() {
-            // Through a jump host that stalls, a tidy end would never come.
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        other => lost(one_line(
+            format!("in the handshake: {other}").as_bytes(),
+            WORDS_SHOWN,
+        ))
+        .into(),
     }
 }

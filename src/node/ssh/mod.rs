@@ -8,15 +8,20 @@
 mod algorithms;
 mod auth;
 mod chance;
+mod channels;
 mod config;
 mod exec;
+mod gate;
 mod host_keys;
 mod jump;
 mod keys;
 mod known_hosts;
 mod line;
+mod offers;
 mod pattern;
 mod settings;
+mod source;
+mod tokens;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -32,9 +37,6 @@ use settings::Settings;
 
 /// The port of sshd when nobody says otherwise.
 const DEFAULT_PORT: u16 = 22;
-
-/// How long `ssh -G` may take. It answers in milliseconds, unless a `Match exec` hangs.
-const SSH_PROGRAM_LIMIT: Duration = Duration::from_secs(10);
 
 /// Pauses before the next attempt when a server closes before the handshake is done.
 ///
@@ -125,12 +127,14 @@ struct Shared {
     configs: algorithms::Configs,
     keyring: keys::Keyring,
     jumps: jump::Jumps,
-    goodbyes: exec::Goodbyes,
+    goodbyes: channels::Goodbyes,
 }
 
 impl std::fmt::Debug for Ssh {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ssh").field("options", &self.shared.options).finish_non_exhaustive()
+        f.debug_struct("Ssh")
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -153,7 +157,7 @@ impl Ssh {
                 configs: algorithms::Configs::default(),
                 keyring: keys::Keyring::new(home, options.passphrase.clone()),
                 jumps: jump::Jumps::default(),
-                goodbyes: exec::Goodbyes::new(),
+                goodbyes: channels::Goodbyes::new(),
                 options,
             }),
         })
@@ -175,7 +179,9 @@ impl Connect for Ssh {
         let settings = Arc::new(self.shared.resolver.settle(endpoint).await?);
         let via = self.shared.last_jump(&settings, endpoint, 0).await?;
         let line = self.shared.line(&settings, via.as_ref()).await?;
-        Ok(SshNode { line: Arc::new(line) })
+        Ok(SshNode {
+            line: Arc::new(line),
+        })
     }
 }
 
@@ -225,12 +231,23 @@ impl Shared {
         if let Some(via) = via {
             let stream = line::tunnel(via, settings, options.connect_timeout).await?;
             let behind = (None, Some(Arc::clone(via)));
-            return line::greet(stream, settings, config, host_keys, options, goodbyes, behind)
-                .await;
+            return line::greet(
+                stream, settings, config, host_keys, options, goodbyes, behind,
+            )
+            .await;
         }
         let stream = line::dial(settings, options.connect_timeout).await?;
         let peer = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
-        line::greet(stream, settings, config, host_keys, options, goodbyes, (peer, None)).await
+        line::greet(
+            stream,
+            settings,
+            config,
+            host_keys,
+            options,
+            goodbyes,
+            (peer, None),
+        )
+        .await
     }
 
     async fn log_in(&self, line: &mut Line, settings: &Settings) -> Result<(), auth::Out> {

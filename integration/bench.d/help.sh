@@ -1,0 +1,77 @@
+# help.sh: the texts of 'bench help' and of --help of each command.
+# shellcheck shell=bash
+
+help() {
+  case ${1:-} in
+    fanout) cat <<TEXT
+usage: $BENCH fanout [options]
+
+A whole 'ringhaul audit --json' of N hosts against 'nodetool statusbackup' by clush, pssh and xargs ssh:
+wall clock, CPU of the controller with all its children, peak memory of its whole process tree.
+All run in turn, several rounds; the least of each is quoted. Each answer of each host is checked:
+a run with one missing or wrong is marked and not counted.
+
+The hosts are 127.0.0.1 to 127.0.0.250, 127.0.1.1 …, all of them one sshd in namespaces of its own, out of which
+nothing can go, with a stand-in nodetool that answers at once, a process that looks like a Cassandra, a cassandra.yaml
+of stock size and a few backup sets. The login shell is dash, which reads no rc file. So this is about fan-out alone.
+It all ends with the program, also by Ctrl-C.
+
+  --hosts N              how many hosts (1000)
+  --in-flight N          how many at once, for all competitors (64)
+  --runs N               rounds (3)
+  --peers LIST           of clush,pssh,loop (all), or none
+  --kex LIST             of default,curve25519 (both): what the peers' ssh offers for the key exchange.
+                         ringhaul takes curve25519 by itself, so its two rows are the same thing
+  --sequential           also the plain loop 'for n in …; ssh n nodetool statusbackup' over 50 hosts, scaled up
+  --ringhaul FILE        the binary (\$CARGO_TARGET_DIR/release/ringhaul, else target/release/ringhaul)
+  --yaml-lines N         lines of the hosts' cassandra.yaml (2000, as in stock files)
+  --limit S              seconds that one run may take (600)
+  --markdown             the table for README.md
+  --results FILE         keep every single run there, one line of JSON each
+
+Environment: BENCH_EXTRA='commands' runs these among the hosts, as root, in place of the rounds (\$WORK/inventory.yaml, \$WORK/key).
+
+examples:
+  $BENCH fanout
+  $BENCH fanout --hosts 200 --runs 1 --peers clush --kex curve25519
+  $BENCH fanout --markdown >fanout.md
+  BENCH_EXTRA='ssh -i \$WORK/key -o UserKnownHostsFile=\$WORK/known_hosts ops@127.0.3.7 nodetool statusbackup' $BENCH fanout
+TEXT
+      ;;
+    ring) cat <<TEXT
+usage: $BENCH ring [options]
+
+A whole 'ringhaul audit --json' of three real Cassandra nodes (a lab of integration/ring, taken away afterwards) against
+'nodetool statusbackup' by clush, pssh, xargs ssh and the seed's loop, one node after the other.
+It waits until the nodes are older than three minutes: of younger ones ringhaul asks one nodetool more.
+
+  --runs N               rounds (5)
+  --version V            Cassandra's version (5.0.5)
+  --peers LIST           of clush,pssh,loop (all), or none
+  --ringhaul FILE, --limit S, --markdown, --results FILE    as for fanout
+
+examples:
+  $BENCH ring
+  $BENCH ring --runs 3 --peers clush
+TEXT
+      ;;
+    '' | help | --help | -h) cat <<TEXT
+usage: $BENCH COMMAND [options]
+
+Measures ringhaul against what people use today, in one and the same run. Needs root; installs clush and pssh if they are missing.
+
+  fanout    a thousand loopback hosts: wall, CPU and memory of the controller
+  ring      three real Cassandra nodes
+  help      help COMMAND, or COMMAND --help: all about one
+
+examples:
+  cargo build --release
+  $BENCH fanout
+  $BENCH ring
+
+Exit code: 0 done, 1 it failed, 2 wrong use.
+TEXT
+      ;;
+    *) usage "there is no command '$1': see '$BENCH help'" ;;
+  esac
+}
