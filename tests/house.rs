@@ -5,14 +5,33 @@ use std::path::Path;
 
 /// Rooms that take data and return data.
 const PURE: [&str; 14] = [
-    "audit", "cassandra", "event.rs", "exit.rs", "human.rs", "inventory", "join.rs", "nearest.rs",
-    "nodeset", "nodeset.rs", "report", "selection", "selection.rs", "text.rs",
+    "audit",
+    "cassandra",
+    "event.rs",
+    "exit.rs",
+    "human.rs",
+    "inventory",
+    "join.rs",
+    "nearest.rs",
+    "nodeset",
+    "nodeset.rs",
+    "report",
+    "selection",
+    "selection.rs",
+    "text.rs",
 ];
 
 /// What only doors, hands and edge may name.
 const FORBIDDEN: [&str; 9] = [
-    "tokio", "russh", "std::fs", "std::net::Tcp", "std::process", "std::env", "std::io",
-    "SystemTime", "Timestamp::now",
+    "tokio",
+    "russh",
+    "std::fs",
+    "std::net::Tcp",
+    "std::process",
+    "std::env",
+    "std::io",
+    "SystemTime",
+    "Timestamp::now",
 ];
 
 fn sources(path: &Path, found: &mut Vec<(String, String)>) {

@@ -249,7 +249,9 @@ async fn files_with_hostile_names_count_as_strays_and_break_nothing() {
     let tree = Tree::new();
     let backups = format!("data/shop/orders-{ID}/backups");
     tree.set(&backups, "nb-1-big");
-    for name in ["==> x <==", "f 4 f 1 1 1 x", "new\nline", "\u{1b}[2J", "-rf", "nb-2-big-TOC.txt\nx"] {
+    for name in
+        ["==> x <==", "f 4 f 1 1 1 x", "new\nline", "\u{1b}[2J", "-rf", "nb-2-big-TOC.txt\nx"]
+    {
         tree.write(&format!("{backups}/{name}"), "x");
     }
     let facts = tree.survey(tree.spec(&["data"])).await;

@@ -43,13 +43,22 @@ def memory(pids):
     return pss, rss
 
 
-def server_cpu(pid):
-    """CPU seconds of the sshd `pid` and of all its children that have ended."""
-    if not pid:
+def server_cpu(reaper):
+    """CPU seconds of sshd and of all that it and its reaper have seen end."""
+    if not reaper:
         return 0.0
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(") ", 1)[1].split()
-    return sum(int(field) for field in fields[11:15]) / TICK
+    total = 0
+    with open(f"/proc/{reaper}/task/{reaper}/children") as file:
+        children = file.read().split()
+    # The listener has never ended; its sessions have, and are in its own record or in the reaper's.
+    for pid, begin in [(reaper, 13), *((child, 11) for child in children)]:
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                fields = file.read().rsplit(") ", 1)[1].split()
+            total += sum(int(field) for field in fields[begin:15])
+        except OSError:
+            pass
+    return total / TICK
 
 
 def machine_cpu():

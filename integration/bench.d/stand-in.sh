@@ -145,7 +145,7 @@ MaxStartups 4096
 LogLevel ERROR
 CONFIG
   # The environment of a service, not that of whoever measures.
-  env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 /usr/sbin/sshd -D -e -f "$WORK/sshd_config" 2>"$WORK/sshd.log" &
+  env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 /usr/bin/python3 "$PARTS/reaper.py" /usr/sbin/sshd -D -e -f "$WORK/sshd_config" 2>"$WORK/sshd.log" &
   SSHD=$!
   for ((i = 0; i < 100; i++)); do
     if (: </dev/tcp/127.0.0.1/22) 2>/dev/null; then return 0; fi

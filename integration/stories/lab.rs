@@ -1,7 +1,7 @@
 //! A lab of `integration/ring` for the stories: brought up when a story needs it, shared by the
 //! stories that follow, taken down before another comes up and when this process ends, however.
 
-use std::fs;
+use std::io::Write as _;
 use std::ops::Deref;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -171,7 +171,7 @@ impl Lab {
         Broken { lab: self, node, mended_by }
     }
 
-    /// Runs ringhaul on the lab's controller; RINGHAUL_INVENTORY names the lab's inventory.
+    /// Runs ringhaul on the lab's controller.
     #[track_caller]
     pub(crate) fn ringhaul(&self, arguments: &[&str]) -> Ended {
         let ended = self.start_ringhaul(arguments).end(AUDIT);
@@ -179,17 +179,20 @@ impl Lab {
         ended
     }
 
-    /// Starts ringhaul on the lab's controller.
+    /// Starts ringhaul on the lab's controller. A signal to what is started is one to ringhaul.
     pub(crate) fn start_ringhaul(&self, arguments: &[&str]) -> Running {
         let mut command = Command::new(ring());
-        command.args(["run", "--lab", &self.name, "--", env!("CARGO_BIN_EXE_ringhaul")]);
-        Running::start(command.args(arguments))
+        // The rig names the lab's inventory for people; a story names it itself, or none.
+        command.args(["run", "--lab", &self.name, "--", "env", "-u", "RINGHAUL_INVENTORY"]);
+        Running::start(command.arg(env!("CARGO_BIN_EXE_ringhaul")).args(arguments))
     }
 
-    /// Audits with `QUICK` limits and `arguments`, and returns the JSON beside how it ended.
+    /// Audits the lab's inventory with `QUICK` limits and `arguments`; JSON, and how it ended.
     #[track_caller]
     pub(crate) fn audit(&self, arguments: &[&str]) -> (Value, Ended) {
-        let ended = self.ringhaul(&[&["audit", "--json"], &QUICK[..], arguments].concat());
+        let inventory = self.path("inventory.yaml");
+        let audit = ["audit", "--json", "-i", &inventory];
+        let ended = self.ringhaul(&[&audit[..], &QUICK, arguments].concat());
         (parsed(&ended), ended)
     }
 
@@ -274,7 +277,6 @@ impl Keeper {
     }
 
     fn dismiss(&mut self) {
-        use std::io::Write as _;
         if let Some(mut stdin) = self.0.stdin.take() {
             let _ = stdin.write_all(b"dismissed\n");
         }
@@ -295,11 +297,7 @@ fn labs() -> PathBuf {
     std::env::var_os("RINGHAUL_LABS").map_or_else(|| "/var/tmp/ringhaul-labs".into(), PathBuf::from)
 }
 
-/// Says something that is not lost when the test passes.
-fn tell(text: &str) {
-    // The harness takes what tests print; /dev/stderr is the real one.
-    let _ = fs::OpenOptions::new().append(true).open("/dev/stderr").map(|mut stderr| {
-        use std::io::Write as _;
-        let _ = writeln!(stderr, "story: {text}");
-    });
+/// Says something on the real standard error: the harness takes away only what is printed.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "story: {text}");
 }

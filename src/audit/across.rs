@@ -15,8 +15,9 @@ pub(super) fn all(rows: &[Row], ring: &Fact<Ring>, findings: &mut Vec<Finding>) 
             check: Check::RingUnknown,
             node: None,
             text: format!("no node could be asked for the ring: {}", why.text),
-            hint: "ring states are unknown, and members outside the inventory would not show"
-                .to_owned(),
+            hint: why.fix.clone().unwrap_or_else(|| {
+                "ring states are unknown, and members outside the inventory would not show".into()
+            }),
         });
     }
     for (what, value) in QUESTIONS {
@@ -39,7 +40,7 @@ const QUESTIONS: [Question; 6] = [
 ];
 
 fn on_off(fact: &Fact<bool>) -> Option<String> {
-    fact.known().map(|on| if *on { "on" } else { "off" }.to_owned())
+    fact.known().map(|on| if *on { "enabled" } else { "disabled" }.to_owned())
 }
 
 /// Names the nodes whose answer is not that of most others. When no answer has a clear majority,

@@ -3,7 +3,7 @@
 use super::finding::{Check, Finding, Severity};
 use super::{Row, Verdict};
 use crate::cassandra::config::Config;
-use crate::cassandra::fact::{Fact, WhyKind};
+use crate::cassandra::fact::{Fact, Why, WhyKind};
 use crate::cassandra::nodetool::netstats::Mode;
 use crate::cassandra::ring::{Liveness, Member, Phase};
 use crate::human;
@@ -62,7 +62,7 @@ fn verdict(row: &Row, findings: &mut Vec<Finding>) {
         Verdict::Unknown => {
             let why = row.reason.as_ref();
             let text = why.map_or("not known", |why| why.text.as_str());
-            let hint = hint_for(why.map(|why| why.kind));
+            let hint = hint_for(why);
             if why.is_some_and(|why| why.kind == WhyKind::NotAsked) && row.spec.is_none() {
                 return;
             }
@@ -73,8 +73,11 @@ fn verdict(row: &Row, findings: &mut Vec<Finding>) {
 }
 
 /// What helps against each kind of not knowing.
-fn hint_for(kind: Option<WhyKind>) -> &'static str {
-    match kind {
+fn hint_for(why: Option<&Why>) -> String {
+    if let Some(fix) = why.and_then(|why| why.fix.clone()) {
+        return fix;
+    }
+    let hint = match why.map(|why| why.kind) {
         Some(WhyKind::Unreachable) => "check the name, the network and that the host is up",
         Some(WhyKind::Refused) => "check that sshd runs there and the port is right",
         Some(WhyKind::HostKey) => {
@@ -98,7 +101,8 @@ fn hint_for(kind: Option<WhyKind>) -> &'static str {
         Some(WhyKind::NotAsked) => "ask again",
         Some(WhyKind::Local) => "mend it on this machine and ask again",
         None => "ask again",
-    }
+    };
+    hint.to_owned()
 }
 
 fn mode(row: &Row, findings: &mut Vec<Finding>) {
@@ -234,7 +238,7 @@ fn files(row: &Row, findings: &mut Vec<Finding>) {
         Fact::Unknown(why) => {
             // When the node could not be asked at all, the verdict says so already.
             if row.reason.as_ref() != Some(why) {
-                let hint = hint_for(Some(why.kind));
+                let hint = hint_for(Some(why));
                 let text = format!("its files are not known: {}", why.text);
                 findings.push(finding(row, Severity::Warning, Check::FilesUnknown, text, hint));
             }

@@ -18,6 +18,8 @@ pub struct Why {
     pub kind: WhyKind,
     /// One line for people, free of control characters.
     pub text: String,
+    /// What would put it right, when that is known better than by the kind.
+    pub fix: Option<String>,
 }
 
 /// The kinds of not knowing. Their names are part of the JSON output.
@@ -85,7 +87,15 @@ impl Why {
     /// Returns a reason; `text` is made one safe line.
     pub fn new(kind: WhyKind, text: impl Into<String>) -> Self {
         // 400 characters hold every text of our own and a generous piece of a node's.
-        Self { kind, text: crate::text::one_line(text.into().as_bytes(), 400) }
+        let text = crate::text::one_line(text.into().as_bytes(), 400);
+        Self { kind, text, fix: None }
+    }
+
+    /// Adds what would put it right.
+    #[must_use]
+    pub fn with_fix(mut self, fix: &str) -> Self {
+        self.fix = Some(crate::text::one_line(fix.as_bytes(), 400));
+        self
     }
 }
 

@@ -18,6 +18,10 @@ use crate::run::lines::Lines;
 
 pub(super) async fn run(options: cli::Nodes) -> Result<Exit, Fault> {
     let source = load::source(&options.fleet, &options.ssh)?;
+    if let Some(path) = options.write.as_ref().filter(|path| path.exists() && !options.force) {
+        let fault = Fault::usage(format!("{} is there already", path.display()));
+        return Err(fault.hint("--force replaces it"));
+    }
     let connector = Arc::new(load::connector(&options.ssh, &options.asking)?);
     let signals = Signals::listen()?;
     let mut stop = signals.stop();

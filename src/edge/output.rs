@@ -22,16 +22,16 @@ pub(super) fn to_stdout(bytes: &[u8]) -> Result<(), Fault> {
 pub(super) fn to_file(path: &Path, bytes: &[u8], may_replace: bool) -> Result<(), Fault> {
     let fault =
         |error: std::io::Error| Fault::failed(format!("cannot write {}: {error}", path.display()));
-    // A link is followed, so that what it points to is replaced and not the link.
-    let path = &match std::fs::symlink_metadata(path) {
-        Ok(_) => std::fs::canonicalize(path).map_err(fault)?,
-        Err(_) => path.to_owned(),
-    };
     if std::fs::metadata(path).is_ok_and(|known| !known.is_file()) {
         // A device, a pipe: it is written to and never replaced. A folder refuses.
         let mut open = std::fs::OpenOptions::new().write(true).open(path).map_err(fault)?;
         return open.write_all(bytes).map_err(fault);
     }
+    // A link is followed, so that what it points to is replaced and not the link.
+    let path = &match std::fs::symlink_metadata(path) {
+        Ok(_) => std::fs::canonicalize(path).map_err(fault)?,
+        Err(_) => path.to_owned(),
+    };
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

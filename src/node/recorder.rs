@@ -107,7 +107,7 @@ fn push_lines(text: &mut String, mark: char, bytes: &[u8]) {
 fn push_line(text: &mut String, mark: char, line: &[u8]) {
     text.push(mark);
     let shown = match secret_from(line) {
-        Some(at) => [&line[..at], b" ***"].concat(),
+        Some(at) => [&line[..at], b" hidden"].concat(),
         None => line.to_vec(),
     };
     for chunk in shown.utf8_chunks() {
@@ -132,7 +132,7 @@ fn push_line(text: &mut String, mark: char, line: &[u8]) {
 fn secret_from(line: &[u8]) -> Option<usize> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let key = String::from_utf8_lossy(&line[..colon]).to_lowercase();
-    let is_secret = ["password", "passphrase", "secret", "token"].iter().any(|w| key.contains(w));
+    let is_secret = ["password", "passphrase", "secret"].iter().any(|word| key.contains(word));
     (is_secret && line.len() > colon + 1).then_some(colon + 1)
 }
 
@@ -156,7 +156,7 @@ mod tests {
         let stdout = b"\0y key_password: hunter2\nx\x1b[0m\xff\n";
         assert_eq!(
             entry(&command, stdout, &Ok(ended)),
-            "\n$ cat 'a b'\n> \\0y key_password: ***\n> x\\u{1b}[0m\\xff\n!~no \\\\ such\n= exit 1\n"
+            "\n$ cat 'a b'\n> \\0y key_password: hidden\n> x\\u{1b}[0m\\xff\n!~no \\\\ such\n= exit 1\n"
         );
     }
 

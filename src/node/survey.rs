@@ -213,6 +213,17 @@ impl From<NodeError> for Why {
             NodeError::TooMuch { .. } => WhyKind::TooMuch,
             NodeError::Local(_) => WhyKind::Local,
         };
-        Self::new(kind, error.to_string())
+        let why = Self::new(kind, error.to_string());
+        match &error {
+            NodeError::HostKey { fix, .. } => why.with_fix(fix),
+            NodeError::Unreachable { .. }
+            | NodeError::Refused { .. }
+            | NodeError::Auth { .. }
+            | NodeError::TimedOut { .. }
+            | NodeError::Lost { .. }
+            | NodeError::NoCommand { .. }
+            | NodeError::TooMuch { .. }
+            | NodeError::Local(_) => why,
+        }
     }
 }

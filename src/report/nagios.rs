@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::audit::Audit;
 use crate::audit::finding::Severity;
+use crate::cassandra::holdings::Backups;
 use crate::exit::Exit;
 
 /// Returns the text; `exit` is what the program will end with.
@@ -25,14 +26,19 @@ pub fn render(audit: &Audit, exit: Exit) -> String {
         sum.drift,
         sum.unknown
     );
-    let held: u64 = known(audit, |backups| backups.held_bytes);
-    let sets: u64 = known(audit, |backups| backups.sets);
     // Writing to a String cannot fail.
-    let _ = writeln!(
+    let _ = write!(
         text,
-        " | enabled={} disabled={} drift={} unknown={} sets={sets} held={held}B",
+        " | enabled={} disabled={} drift={} unknown={}",
         sum.enabled, sum.disabled, sum.drift, sum.unknown
     );
+    // Sums over some nodes alone would look like backups that went away.
+    if let Some(backups) = of_all(audit) {
+        let sets: u64 = backups.iter().map(|one| one.sets).sum();
+        let held: u64 = backups.iter().map(|one| one.held_bytes).sum();
+        let _ = write!(text, " sets={sets} held={held}B");
+    }
+    text.push('\n');
     for finding in audit.findings.iter().filter(|finding| finding.severity != Severity::Info) {
         let node = finding.node.as_deref().unwrap_or("ring");
         let severity = finding.severity.name();
@@ -41,8 +47,8 @@ pub fn render(audit: &Audit, exit: Exit) -> String {
     text
 }
 
-fn known(audit: &Audit, number: fn(&crate::cassandra::holdings::Backups) -> u64) -> u64 {
-    audit.rows.iter().filter_map(|row| row.facts.backups.known()).map(number).sum()
+fn of_all(audit: &Audit) -> Option<Vec<&Backups>> {
+    audit.rows.iter().map(|row| row.facts.backups.known()).collect()
 }
 
 /// Nagios splits text and performance data at a bar.

@@ -7,6 +7,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color};
 
 use super::plain;
 use crate::audit::{Audit, Row, Verdict};
+use crate::cassandra::holdings::Backups;
 use crate::human;
 use crate::nodeset;
 use columns::{COLUMNS, Column, Group};
@@ -133,24 +134,38 @@ fn coloured(cell: Cell, verdict: Verdict) -> Cell {
 
 fn summary(audit: &Audit, look: Look) -> String {
     let sum = &audit.summary;
-    let backups = || audit.rows.iter().filter_map(|row| row.facts.backups.known());
-    let sets: u64 = backups().map(|one| one.sets + one.incomplete_sets).sum();
-    let bytes: u64 = backups().map(|one| one.bytes).sum();
-    let held: u64 = backups().map(|one| one.held_bytes).sum();
-    let oldest = backups().filter_map(|one| one.oldest).min();
-    let oldest = oldest.map(|then| format!(", oldest {}", human::age(then, look.now)));
     format!(
-        "{}: {}, {} enabled, {} disabled, {} drift, {} unknown\n\
-         backups on the nodes: {}, {} ({} held by nothing else){}\n",
+        "{}: {}, {} enabled, {} disabled, {} drift, {} unknown\n{}\n",
         audit.cluster,
         human::count(sum.nodes as u64, "node"),
         sum.enabled,
         sum.disabled,
         sum.drift,
         sum.unknown,
-        human::count(sets, "set"),
-        human::bytes(bytes),
-        human::bytes(held),
+        backups(audit, look),
+    )
+}
+
+/// What lies on the nodes, and on how many of them that is known.
+fn backups(audit: &Audit, look: Look) -> String {
+    let known: Vec<&Backups> =
+        audit.rows.iter().filter_map(|row| row.facts.backups.known()).collect();
+    if known.is_empty() {
+        return "backups on the nodes: not known".to_owned();
+    }
+    let sum = |value: fn(&Backups) -> u64| -> u64 { known.iter().map(|one| value(one)).sum() };
+    let place = if known.len() == audit.rows.len() {
+        "the nodes".to_owned()
+    } else {
+        format!("{} of {} nodes, not known of the others", known.len(), audit.rows.len())
+    };
+    let oldest = known.iter().filter_map(|one| one.oldest).min();
+    let oldest = oldest.map(|then| format!(", oldest {}", human::age(then, look.now)));
+    format!(
+        "backups on {place}: {}, {} ({} held by nothing else){}",
+        human::count(sum(|one| one.sets + one.incomplete_sets), "set"),
+        human::bytes(sum(|one| one.bytes)),
+        human::bytes(sum(|one| one.held_bytes)),
         oldest.unwrap_or_default(),
     )
 }

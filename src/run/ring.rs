@@ -51,7 +51,10 @@ async fn ask_one<C: Connect>(lines: &Lines<C>, spec: &NodeSpec, limit: Duration)
         Err(error) => Fact::Unknown(error.into()),
     };
     match answer {
-        Fact::Unknown(why) => Fact::unknown(why.kind, format!("{name}: {}", why.text)),
+        Fact::Unknown(mut why) => {
+            why.text = format!("{name}: {}", why.text);
+            Fact::Unknown(why)
+        }
         known @ Fact::Known(_) => known,
     }
 }

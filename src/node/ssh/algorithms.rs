@@ -36,31 +36,17 @@ const KEX: &[kex::Name] = &[
 ];
 
 /// No SHA-1, and encrypt-then-MAC first.
-const MACS: &[mac::Name] = &[
-    mac::HMAC_SHA256_ETM,
-    mac::HMAC_SHA512_ETM,
-    mac::HMAC_SHA256,
-    mac::HMAC_SHA512,
-];
+const MACS: &[mac::Name] =
+    &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM, mac::HMAC_SHA256, mac::HMAC_SHA512];
 
 /// `ssh-rsa` is left out: its signature is SHA-1.
 const HOST_KEYS: &[Algorithm] = &[
     Algorithm::Ed25519,
-    Algorithm::Ecdsa {
-        curve: EcdsaCurve::NistP256,
-    },
-    Algorithm::Ecdsa {
-        curve: EcdsaCurve::NistP384,
-    },
-    Algorithm::Ecdsa {
-        curve: EcdsaCurve::NistP521,
-    },
-    Algorithm::Rsa {
-        hash: Some(HashAlg::Sha512),
-    },
-    Algorithm::Rsa {
-        hash: Some(HashAlg::Sha256),
-    },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
 ];
 
 /// Bytes a server may send on one channel before we must answer.
@@ -86,15 +72,11 @@ impl Configs {
             .filter(|ours| known.iter().any(|theirs| same_type(ours, theirs)))
             .cloned()
             .collect();
-        let rest = HOST_KEYS
-            .iter()
-            .filter(|ours| !order.contains(ours))
-            .cloned();
+        let rest = HOST_KEYS.iter().filter(|ours| !order.contains(ours)).cloned();
         order = order.iter().cloned().chain(rest).collect();
         let mut by_order = self.by_order.lock().unwrap_or_else(PoisonError::into_inner);
-        let config = by_order
-            .entry(order.clone())
-            .or_insert_with(|| Arc::new(config(order, options)));
+        let config =
+            by_order.entry(order.clone()).or_insert_with(|| Arc::new(config(order, options)));
         Arc::clone(config)
     }
 }
@@ -137,11 +119,7 @@ mod tests {
         let options = Options::default();
         let rsa = configs.get(&[Algorithm::Rsa { hash: None }], &options);
         assert_eq!(
-            rsa.preferred
-                .key
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>(),
+            rsa.preferred.key.iter().map(ToString::to_string).collect::<Vec<_>>(),
             [
                 "rsa-sha2-512",
                 "rsa-sha2-256",
@@ -151,10 +129,7 @@ mod tests {
                 "ecdsa-sha2-nistp521",
             ]
         );
-        assert!(Arc::ptr_eq(
-            &rsa,
-            &configs.get(&[Algorithm::Rsa { hash: None }], &options)
-        ));
+        assert!(Arc::ptr_eq(&rsa, &configs.get(&[Algorithm::Rsa { hash: None }], &options)));
         let none = configs.get(&[], &options);
         assert_eq!(none.preferred.key.as_ref(), HOST_KEYS);
         assert_eq!(none.preferred.cipher[0].as_ref(), "aes128-gcm@openssh.com");

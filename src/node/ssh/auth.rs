@@ -72,15 +72,11 @@ pub(super) async fn log_in(
     if let Ok(false) = result {
         let closed = login.handle.is_closed();
         let cause = end.cause();
-        result = Err(
-            if closed && !cause.contains("Too many authentication failures") {
-                NodeError::Lost {
-                    cause: format!("while logging in: {cause}"),
-                }
-            } else {
-                login.refused(closed)
-            },
-        );
+        result = Err(if closed && !cause.contains("Too many authentication failures") {
+            NodeError::Lost { cause: format!("while logging in: {cause}") }
+        } else {
+            login.refused(closed)
+        });
     }
     match result {
         Ok(_) => Ok(()),
@@ -138,10 +134,7 @@ impl Login<'_> {
         // Nothing to offer: at least learn what the server would take.
         let none = self.handle.authenticate_none(self.user);
         let result = timed(&mut self.left, self.limit, none).await?;
-        Ok(matches!(
-            self.judge(result.map_err(|_| ()), String::new()),
-            Step::In
-        ))
+        Ok(matches!(self.judge(result.map_err(|_| ()), String::new()), Step::In))
     }
 
     async fn offer_agent(&mut self, identity: &AgentIdentity) -> Result<Step, NodeError> {
@@ -165,27 +158,20 @@ impl Login<'_> {
         let signed = match identity {
             AgentIdentity::PublicKey { key, .. } => {
                 let login =
-                    self.handle
-                        .authenticate_publickey_with(user, key.clone(), hash, &mut agent);
+                    self.handle.authenticate_publickey_with(user, key.clone(), hash, &mut agent);
                 timed(&mut self.left, self.limit, login).await?
             }
             AgentIdentity::Certificate { certificate, .. } => {
                 let certificate = certificate.clone();
                 let login =
-                    self.handle
-                        .authenticate_certificate_with(user, certificate, hash, &mut agent);
+                    self.handle.authenticate_certificate_with(user, certificate, hash, &mut agent);
                 timed(&mut self.left, self.limit, login).await?
             }
         };
         if let Err(russh::AgentAuthError::Key(error)) = &signed {
             let error = one_line(error.to_string().as_bytes(), 100);
-            self.notes
-                .push(format!("{name}: the agent did not sign ({error})"));
-            return Ok(if self.handle.is_closed() {
-                Step::Over
-            } else {
-                Step::Next
-            });
+            self.notes.push(format!("{name}: the agent did not sign ({error})"));
+            return Ok(if self.handle.is_closed() { Step::Over } else { Step::Next });
         }
         self.agent = Some(agent);
         Ok(self.judge(signed.map_err(|_| ()), name))
@@ -258,8 +244,7 @@ impl Login<'_> {
         };
         let mut probe = Probe;
         let ask =
-            self.handle
-                .authenticate_publickey_with(self.user, public.clone(), hash, &mut probe);
+            self.handle.authenticate_publickey_with(self.user, public.clone(), hash, &mut probe);
         match timed(&mut self.left, self.limit, ask).await? {
             Err(Probed::Wanted) => Ok(None),
             Err(Probed::Gone) => Ok(Some(self.judge(Err(()), name.to_owned()))),
@@ -283,42 +268,27 @@ impl Login<'_> {
     }
 
     fn sha1_only(&mut self, name: &str) -> Step {
-        self.notes.push(format!(
-            "{name}: the server takes only SHA-1 signatures of RSA keys"
-        ));
+        self.notes.push(format!("{name}: the server takes only SHA-1 signatures of RSA keys"));
         Step::Next
     }
 
     fn judge(&mut self, result: Result<AuthResult, ()>, name: String) -> Step {
         let (remaining, partial) = match result {
             Ok(AuthResult::Success) => return Step::In,
-            Ok(AuthResult::Failure {
-                remaining_methods,
-                partial_success,
-            }) => (remaining_methods, partial_success),
+            Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
+                (remaining_methods, partial_success)
+            }
             Err(()) => return Step::Over,
         };
         if !name.is_empty() {
             self.offered += 1;
-            let but = if partial {
-                " (taken, but not enough)"
-            } else {
-                ""
-            };
+            let but = if partial { " (taken, but not enough)" } else { "" };
             self.notes.push(format!("offered {name}{but}"));
         }
         if !remaining.is_empty() {
-            self.methods = remaining
-                .iter()
-                .map(<&str>::from)
-                .collect::<Vec<_>>()
-                .join(", ");
+            self.methods = remaining.iter().map(<&str>::from).collect::<Vec<_>>().join(", ");
         }
-        if remaining.contains(&MethodKind::PublicKey) {
-            Step::Next
-        } else {
-            Step::Over
-        }
+        if remaining.contains(&MethodKind::PublicKey) { Step::Next } else { Step::Over }
     }
 
     fn refused(&mut self, too_many: bool) -> NodeError {
@@ -338,10 +308,7 @@ impl Login<'_> {
         } else if !self.methods.is_empty() {
             let _ = write!(tried, "; the server takes {}", self.methods);
         }
-        NodeError::Auth {
-            user: one_line(self.user.as_bytes(), 80),
-            tried,
-        }
+        NodeError::Auth { user: one_line(self.user.as_bytes(), 80), tried }
     }
 }
 
@@ -354,10 +321,7 @@ async fn timed<T>(
     let start = Instant::now();
     let result = timeout(*left, exchange).await;
     *left = left.saturating_sub(start.elapsed());
-    result.map_err(|_| NodeError::TimedOut {
-        stage: Stage::Auth,
-        after: limit,
-    })
+    result.map_err(|_| NodeError::TimedOut { stage: Stage::Auth, after: limit })
 }
 
 /// Signs nothing; that it is called says that the server would take the key.

@@ -81,10 +81,7 @@ pub(super) struct Slot {
 impl Slot {
     fn new(line: &Arc<Line>, permit: OwnedSemaphorePermit) -> Self {
         line.channels.open.fetch_add(1, Ordering::SeqCst);
-        Self {
-            line: Arc::clone(line),
-            _permit: permit,
-        }
+        Self { line: Arc::clone(line), _permit: permit }
     }
 }
 
@@ -115,10 +112,7 @@ pub(super) async fn open(
                 Ok(Err(Unopened::NoRoom)) => {}
                 Ok(Err(Unopened::Refused(error))) => return Err(error),
                 Err(_) => {
-                    return Err(NodeError::TimedOut {
-                        stage: Stage::Channel,
-                        after: limit,
-                    });
+                    return Err(NodeError::TimedOut { stage: Stage::Channel, after: limit });
                 }
             }
             if line.channels.open.load(Ordering::SeqCst) > 0 {

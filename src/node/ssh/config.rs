@@ -127,11 +127,7 @@ pub(super) fn parse(
 ) -> Result<Vec<Rule>, Odd> {
     let mut rules = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let odd = |what: String| Odd {
-            file: file.to_path_buf(),
-            line: index + 1,
-            what,
-        };
+        let odd = |what: String| Odd { file: file.to_path_buf(), line: index + 1, what };
         let Some((keyword, rest)) = split_keyword(line) else {
             continue;
         };
@@ -161,10 +157,7 @@ fn split_keyword(line: &str) -> Option<(String, &str)> {
     let end = line.find([' ', '\t', '=']).unwrap_or(line.len());
     let (keyword, rest) = line.split_at_checked(end)?;
     let rest = rest.trim_start_matches([' ', '\t']);
-    let rest = rest
-        .strip_prefix('=')
-        .unwrap_or(rest)
-        .trim_start_matches([' ', '\t']);
+    let rest = rest.strip_prefix('=').unwrap_or(rest).trim_start_matches([' ', '\t']);
     (!keyword.is_empty() && !keyword.starts_with('#')).then(|| (keyword.to_lowercase(), rest))
 }
 
@@ -196,11 +189,7 @@ fn rule(keyword: &str, rest: &str) -> Result<Option<Rule>, String> {
 
 fn whole(rest: &str) -> Result<String, String> {
     let rest = rest.trim();
-    if rest.is_empty() {
-        Err("a value is missing".into())
-    } else {
-        Ok(rest.to_owned())
-    }
+    if rest.is_empty() { Err("a value is missing".into()) } else { Ok(rest.to_owned()) }
 }
 
 fn one(rest: &str) -> Result<String, String> {
@@ -245,11 +234,7 @@ fn words(rest: &str) -> Result<Vec<String>, String> {
         }
         words.push(word);
     }
-    if words.is_empty() {
-        Err("a value is missing".into())
-    } else {
-        Ok(words)
-    }
+    if words.is_empty() { Err("a value is missing".into()) } else { Ok(words) }
 }
 
 /// Returns the files an `Include` names, in the order of their names.
@@ -261,10 +246,7 @@ fn included(name: &str, roots: Roots<'_>) -> Result<Vec<PathBuf>, String> {
     };
     let special = |text: &str| text.contains(['*', '?', '[', '{', '\\']);
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let last = path
-        .file_name()
-        .and_then(|last| last.to_str())
-        .unwrap_or_default();
+    let last = path.file_name().and_then(|last| last.to_str()).unwrap_or_default();
     if special(&folder.to_string_lossy()) || last.contains(['[', '{', '\\']) {
         return Err(format!("Include {name}"));
     }
@@ -352,13 +334,8 @@ pub(super) fn from_ssh(printed: &str) -> Said {
     }
     // With no IdentityFile set, ssh prints its default files, which nobody asked for.
     let default = |name: &str| said.identity_files.iter().any(|file| file == name);
-    if ["~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519"]
-        .into_iter()
-        .all(default)
-        && said
-            .identity_files
-            .iter()
-            .all(|file| file.starts_with("~/.ssh/id_"))
+    if ["~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519"].into_iter().all(default)
+        && said.identity_files.iter().all(|file| file.starts_with("~/.ssh/id_"))
     {
         said.identity_files.clear();
     }

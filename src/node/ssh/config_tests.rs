@@ -3,15 +3,7 @@ use std::process::{Command, Stdio};
 use super::*;
 
 fn rules(text: &str, folder: &Path) -> Result<Vec<Rule>, Odd> {
-    parse(
-        text,
-        Path::new("config"),
-        Roots {
-            home: folder,
-            include: folder,
-        },
-        0,
-    )
+    parse(text, Path::new("config"), Roots { home: folder, include: folder }, 0)
 }
 
 fn said(text: &str, host: &str) -> Said {
@@ -34,19 +26,13 @@ fn the_first_value_wins_and_identity_files_add_up() {
 fn lines_for_the_ssh_program_are_named_and_not_guessed() {
     for (text, line) in [
         ("Host a\nMatch host b\nUser x", "config:2: match host b"),
-        (
-            "CanonicalizeHostname yes",
-            "config:1: canonicalizehostname yes",
-        ),
+        ("CanonicalizeHostname yes", "config:1: canonicalizehostname yes"),
         ("\n\nNoSuchThing x", "config:3: nosuchthing x"),
         ("Port ssh", "config:1: bad port: ssh"),
         ("User a b", "config:1: one value is wanted: a b"),
         ("User", "config:1: a value is missing"),
         ("User \"a", "config:1: a quote is open: \"a"),
-        (
-            "HashKnownHosts maybe",
-            "config:1: yes or no is wanted: maybe",
-        ),
+        ("HashKnownHosts maybe", "config:1: yes or no is wanted: maybe"),
         ("Include ~other/x", "config:1: Include ~other/x"),
         ("Include [ab].conf", "config:1: Include [ab].conf"),
     ] {
@@ -55,13 +41,7 @@ fn lines_for_the_ssh_program_are_named_and_not_guessed() {
     }
     let debian = "Include /nonexistent/*.conf\nHost *\n    SendEnv LANG LC_*\n\
         HashKnownHosts yes\n    GSSAPIAuthentication yes\nCanonicalizeHostname no\n";
-    assert_eq!(
-        said(debian, "n1"),
-        Said {
-            hash_known_hosts: Some(true),
-            ..Said::default()
-        }
-    );
+    assert_eq!(said(debian, "n1"), Said { hash_known_hosts: Some(true), ..Said::default() });
 }
 
 #[test]
@@ -130,10 +110,7 @@ const CORPUS: &[&str] = &[
 
 const INCLUDED: &[(&str, &str)] = &[
     ("one", "User one\nHost node1\nPort 1111\n"),
-    (
-        "host",
-        "Host node*\nPort 3333\nUser fromhost\nHost zzz\nPort 1\n",
-    ),
+    ("host", "Host node*\nPort 3333\nUser fromhost\nHost zzz\nPort 1\n"),
     (
         "nested",
         "Host node1\nInclude {}/conf.d/10.conf\nInclude {}/conf.d/20.conf\nHost *\nPort 9\n",
@@ -161,9 +138,7 @@ fn the_resolver_agrees_with_the_ssh_program() {
     for text in CORPUS {
         let text = text.replace("{}", folder);
         std::fs::write(&file, &text).unwrap();
-        for host in [
-            "node1", "node2", "n9.dc1", "bad.dc1", "NODE1", "other", "10.0.0.1",
-        ] {
+        for host in ["node1", "node2", "n9.dc1", "bad.dc1", "NODE1", "other", "10.0.0.1"] {
             let ours = lookup(&rules(&text, dir.path()).unwrap(), host);
             let Some(theirs) = ask_ssh(file.to_str().unwrap(), host) else {
                 panic!("ssh refuses what we take, for {host}:\n{text}");
@@ -180,10 +155,7 @@ fn ask_ssh(file: &str, host: &str) -> Option<Said> {
         .stdin(Stdio::null())
         .output()
         .ok()?;
-    output
-        .status
-        .success()
-        .then(|| from_ssh(&String::from_utf8_lossy(&output.stdout)))
+    output.status.success().then(|| from_ssh(&String::from_utf8_lossy(&output.stdout)))
 }
 
 /// Fills in what `ssh -G` prints even if nobody set it, and the tokens it fills in.
@@ -192,15 +164,9 @@ fn filled(said: Said, host: &str, defaults: &Said) -> Said {
         .strip_suffix(".ssh/known_hosts")
         .unwrap()
         .to_owned();
-    let percent = |text: &str, name: &str| {
-        text.replace("%%", "\0")
-            .replace("%h", name)
-            .replace('\0', "%")
-    };
-    let name = said
-        .host_name
-        .map_or(host.to_owned(), |text| percent(&text, host))
-        .to_lowercase();
+    let percent =
+        |text: &str, name: &str| text.replace("%%", "\0").replace("%h", name).replace('\0', "%");
+    let name = said.host_name.map_or(host.to_owned(), |text| percent(&text, host)).to_lowercase();
     let path = |text: String| percent(&text.replacen("~/", &home, 1), &name);
     let users = said.user_known_hosts.or(defaults.user_known_hosts.clone());
     Said {
@@ -212,9 +178,7 @@ fn filled(said: Said, host: &str, defaults: &Said) -> Said {
             |proxy| !matches!(proxy, Proxy::Jump(text) | Proxy::Command(text) if text == "none"),
         ),
         user_known_hosts: users.map(|list| list.into_iter().map(path).collect()),
-        global_known_hosts: said
-            .global_known_hosts
-            .or(defaults.global_known_hosts.clone()),
+        global_known_hosts: said.global_known_hosts.or(defaults.global_known_hosts.clone()),
         hash_known_hosts: Some(said.hash_known_hosts.unwrap_or(false)),
         host_name: Some(name.clone()),
         ..said

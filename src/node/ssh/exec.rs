@@ -29,9 +29,7 @@ pub struct SshNode {
 
 impl std::fmt::Debug for SshNode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SshNode")
-            .field("peer", &self.line.peer)
-            .finish_non_exhaustive()
+        f.debug_struct("SshNode").field("peer", &self.line.peer).finish_non_exhaustive()
     }
 }
 
@@ -39,17 +37,11 @@ impl Node for SshNode {
     async fn feed(&self, command: &Command, sink: &mut Sink<'_>) -> Result<Ended, NodeError> {
         let limit = command.time_limit();
         let (channel, slot, deadline) = channels::open(&self.line, limit).await?;
-        let mut running = Running {
-            halves: Some(channel.split()),
-            slot: Some(slot),
-            closed: false,
-        };
+        let mut running =
+            Running { halves: Some(channel.split()), slot: Some(slot), closed: false };
         match timeout_at(deadline, running.drive(command, sink)).await {
             Ok(result) => result,
-            Err(_) => Err(NodeError::TimedOut {
-                stage: Stage::Command,
-                after: limit,
-            }),
+            Err(_) => Err(NodeError::TimedOut { stage: Stage::Command, after: limit }),
         }
     }
 
@@ -69,9 +61,7 @@ struct Running {
 impl Running {
     async fn drive(&mut self, command: &Command, sink: &mut Sink<'_>) -> Result<Ended, NodeError> {
         let (Some((read, write)), Some(slot)) = (&mut self.halves, &self.slot) else {
-            return Err(NodeError::Lost {
-                cause: "the channel is gone".into(),
-            });
+            return Err(NodeError::Lost { cause: "the channel is gone".into() });
         };
         let line = &slot.line;
         let text = exec_text(line.channels.word(), command);
@@ -163,9 +153,7 @@ impl<'a> Heard<'a> {
         match message {
             ChannelMsg::Success => self.accepted = true,
             ChannelMsg::Failure => {
-                return Err(NodeError::NoCommand {
-                    cause: "it refused the request".into(),
-                });
+                return Err(NodeError::NoCommand { cause: "it refused the request".into() });
             }
             ChannelMsg::Data { data } => return self.stdout(&data, sink),
             ChannelMsg::ExtendedData { data, ext: 1 } => {
@@ -210,29 +198,17 @@ impl<'a> Heard<'a> {
             return Err(if line.handle.is_closed() {
                 line.end.lost()
             } else {
-                NodeError::Lost {
-                    cause: "the command ended without an exit status".into(),
-                }
+                NodeError::Lost { cause: "the command ended without an exit status".into() }
             });
         };
         if self.noise.is_over() {
-            return Ok(Ended {
-                exit,
-                stderr: self.stderr,
-            });
+            return Ok(Ended { exit, stderr: self.stderr });
         }
         let words = [self.noise.text(), self.stderr];
         let words = words.iter().map(|words| one_line(words, WORDS_SHOWN));
-        let said = words
-            .filter(|words| !words.is_empty())
-            .collect::<Vec<_>>()
-            .join("; ");
+        let said = words.filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ");
         Err(NodeError::NoCommand {
-            cause: if said.is_empty() {
-                format!("it printed nothing, {exit:?}")
-            } else {
-                said
-            },
+            cause: if said.is_empty() { format!("it printed nothing, {exit:?}") } else { said },
         })
     }
 }

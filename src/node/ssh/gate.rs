@@ -30,17 +30,12 @@ pub(super) struct End {
 impl End {
     /// Returns the reason the line is gone.
     pub(super) fn cause(&self) -> String {
-        self.cause
-            .get()
-            .cloned()
-            .unwrap_or_else(|| "the connection closed".into())
+        self.cause.get().cloned().unwrap_or_else(|| "the connection closed".into())
     }
 
     /// Returns the error for a line that is gone.
     pub(super) fn lost(&self) -> NodeError {
-        NodeError::Lost {
-            cause: self.cause(),
-        }
+        NodeError::Lost { cause: self.cause() }
     }
 }
 
@@ -78,10 +73,9 @@ impl client::Handler for Gate {
     #[expect(clippy::wildcard_enum_match_arm, reason = "as above")]
     async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
         let cause = match reason {
-            DisconnectReason::ReceivedDisconnect(info) => format!(
-                "the server hung up: {}",
-                one_line(info.message.as_bytes(), WORDS_SHOWN)
-            ),
+            DisconnectReason::ReceivedDisconnect(info) => {
+                format!("the server hung up: {}", one_line(info.message.as_bytes(), WORDS_SHOWN))
+            }
             DisconnectReason::Error(Fault::Russh(error)) => match error {
                 russh::Error::HUP | russh::Error::Disconnect => "the connection closed".into(),
                 russh::Error::KeepaliveTimeout => "the server no longer answers".into(),
@@ -188,20 +182,13 @@ impl<S> Leashed<S> {
         held: oneshot::Receiver<()>,
         first_words: Arc<Mutex<Vec<u8>>>,
     ) -> Self {
-        Self {
-            stream,
-            held,
-            gone: false,
-            first_words,
-            listening: true,
-        }
+        Self { stream, held, gone: false, first_words, listening: true }
     }
 
     fn broken(&mut self, context: &mut Context<'_>) -> Option<std::io::Error> {
         // Once it is ready it must not be asked again.
         self.gone = self.gone || Pin::new(&mut self.held).poll(context).is_ready();
-        self.gone
-            .then(|| std::io::ErrorKind::ConnectionAborted.into())
+        self.gone.then(|| std::io::ErrorKind::ConnectionAborted.into())
     }
 }
 
@@ -218,10 +205,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Leashed<S> {
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         if self.listening && polled.is_ready() {
             let new = buffer.filled().get(before..).unwrap_or_default();
-            let mut words = self
-                .first_words
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut words = self.first_words.lock().unwrap_or_else(PoisonError::into_inner);
             let room = FIRST_WORDS_KEPT.saturating_sub(words.len());
             words.extend(new.iter().take(room));
             let full = words.len() == FIRST_WORDS_KEPT;

@@ -32,10 +32,7 @@ impl HostKeys {
     pub(super) fn types(&self, settings: &Settings) -> Result<Vec<Algorithm>, NodeError> {
         self.load(settings)?;
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(known_hosts::types(
-            entries(&files, settings),
-            &settings.names(),
-        ))
+        Ok(known_hosts::types(entries(&files, settings), &settings.names()))
     }
 
     /// Judges the key a host shows.
@@ -65,22 +62,13 @@ impl HostKeys {
     fn verdict(&self, settings: &Settings, key: &KeyData) -> Result<Verdict, NodeError> {
         self.load(settings)?;
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(known_hosts::verdict(
-            entries(&files, settings),
-            &settings.names(),
-            key,
-        ))
+        Ok(known_hosts::verdict(entries(&files, settings), &settings.names(), key))
     }
 
     /// Reads the host's files if nobody has read them yet.
     fn load(&self, settings: &Settings) -> Result<(), NodeError> {
         for path in &settings.known_hosts {
-            if self
-                .files
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .contains_key(path)
-            {
+            if self.files.read().unwrap_or_else(PoisonError::into_inner).contains_key(path) {
                 continue;
             }
             let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
@@ -89,9 +77,7 @@ impl HostKeys {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
                 Err(error) => return Err(local(path, &error)),
             };
-            files
-                .entry(path.clone())
-                .or_insert_with(|| known_hosts::parse(&text, path));
+            files.entry(path.clone()).or_insert_with(|| known_hosts::parse(&text, path));
         }
         Ok(())
     }
@@ -118,27 +104,16 @@ fn entries<'a>(
     files: &'a HashMap<PathBuf, Vec<Entry>>,
     settings: &'a Settings,
 ) -> impl Iterator<Item = &'a Entry> + Clone {
-    settings
-        .known_hosts
-        .iter()
-        .filter_map(|path| files.get(path))
-        .flatten()
+    settings.known_hosts.iter().filter_map(|path| files.get(path)).flatten()
 }
 
 /// Appends one line in one write, so that writers beside us do not cut it in two.
 fn append(path: &Path, line: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    let mut file = std::fs::OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file =
+        std::fs::OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
     let mut last = [b'\n'];
     if file.seek(SeekFrom::End(0))? > 0 {
         file.seek(SeekFrom::End(-1))?;
@@ -164,14 +139,8 @@ fn refusal(settings: &Settings, key: &KeyData, verdict: Verdict) -> Result<(), N
             ),
         ),
         Verdict::Revoked(place) => (
-            format!(
-                "the host key of {own} is revoked at {}: {shown}",
-                spot(&place)
-            ),
-            format!(
-                "give the host a new key, or ask who revoked this one; {}",
-                spot(&place)
-            ),
+            format!("the host key of {own} is revoked at {}: {shown}", spot(&place)),
+            format!("give the host a new key, or ask who revoked this one; {}", spot(&place)),
         ),
         Verdict::Changed(place) => (
             format!(
@@ -190,10 +159,7 @@ fn refusal(settings: &Settings, key: &KeyData, verdict: Verdict) -> Result<(), N
                 type_name(&known),
                 spot(&place)
             ),
-            format!(
-                "compare the fingerprint, then {}",
-                add_command(settings, &key.algorithm())
-            ),
+            format!("compare the fingerprint, then {}", add_command(settings, &key.algorithm())),
         ),
     };
     Err(NodeError::HostKey { problem, fix })
@@ -201,10 +167,10 @@ fn refusal(settings: &Settings, key: &KeyData, verdict: Verdict) -> Result<(), N
 
 /// Returns the command that fetches the key and puts it on file.
 fn add_command(settings: &Settings, kind: &Algorithm) -> String {
-    let file = settings.known_hosts.first().map_or_else(
-        || "~/.ssh/known_hosts".into(),
-        |path| shell_word(&path.to_string_lossy()),
-    );
+    let file = settings
+        .known_hosts
+        .first()
+        .map_or_else(|| "~/.ssh/known_hosts".into(), |path| shell_word(&path.to_string_lossy()));
     let host = shell_word(&settings.host);
     let kind = scan_name(kind).unwrap_or("ed25519");
     let port = settings.port;
@@ -212,9 +178,10 @@ fn add_command(settings: &Settings, kind: &Algorithm) -> String {
     if settings.jumps.is_empty() && settings.alias.is_none() {
         return format!("ssh-keyscan -p {port} -t {} {host} >> {file}", kind);
     }
-    let alias = settings.alias.as_ref().map_or_else(String::new, |alias| {
-        format!(" -o HostKeyAlias={}", shell_word(alias))
-    });
+    let alias = settings
+        .alias
+        .as_ref()
+        .map_or_else(String::new, |alias| format!(" -o HostKeyAlias={}", shell_word(alias)));
     let jumps = if settings.jumps.is_empty() {
         String::new()
     } else {
@@ -225,11 +192,7 @@ fn add_command(settings: &Settings, kind: &Algorithm) -> String {
 
 /// Returns the command that takes the old key off the file.
 fn remove_command(own: &str, place: &Place) -> String {
-    format!(
-        "ssh-keygen -R {} -f {}",
-        shell_word(own),
-        shell_word(&place.file.to_string_lossy())
-    )
+    format!("ssh-keygen -R {} -f {}", shell_word(own), shell_word(&place.file.to_string_lossy()))
 }
 
 fn shell_word(word: &str) -> String {
@@ -239,16 +202,11 @@ fn shell_word(word: &str) -> String {
 
 fn spot(place: &Place) -> String {
     let file = one_line(place.file.to_string_lossy().as_bytes(), 200);
-    place
-        .line
-        .map_or(file.clone(), |line| format!("{file}:{line}"))
+    place.line.map_or(file.clone(), |line| format!("{file}:{line}"))
 }
 
 fn local(path: &Path, error: &std::io::Error) -> NodeError {
-    NodeError::Local(one_line(
-        format!("{}: {error}", path.display()).as_bytes(),
-        300,
-    ))
+    NodeError::Local(one_line(format!("{}: {error}", path.display()).as_bytes(), 300))
 }
 
 /// The name of a key type as OpenSSH prints it.

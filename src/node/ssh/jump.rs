@@ -46,8 +46,7 @@ impl Shared {
     ) -> Boxed<'a, Result<Option<Arc<Line>>, NodeError>> {
         Box::pin(async move {
             let mut chain = Vec::new();
-            self.hops(&settings.jumps, settings, endpoint, depth, &mut chain)
-                .await?;
+            self.hops(&settings.jumps, settings, endpoint, depth, &mut chain).await?;
             let mut via: Option<Arc<Line>> = None;
             for end in 1..=chain.len() {
                 let hops = chain.get(..end).unwrap_or_default();
@@ -72,9 +71,7 @@ impl Shared {
             for (index, jump) in jumps.iter().enumerate() {
                 if depth + chain.len() >= MAX_HOPS {
                     let name = one_line(target.name.as_bytes(), 80);
-                    return Err(NodeError::Local(format!(
-                        "more than {MAX_HOPS} jumps to {name}"
-                    )));
+                    return Err(NodeError::Local(format!("more than {MAX_HOPS} jumps to {name}")));
                 }
                 let mut hop = parse(jump)?;
                 // Keys and known hosts named for the node are good for the way to it, too.
@@ -91,8 +88,7 @@ impl Shared {
                 // `Host *` with a ProxyJump names the jump host itself as well.
                 let before = std::mem::take(&mut settings.jumps);
                 if before.iter().all(|before| before != jump) {
-                    self.hops(&before, target, endpoint, depth + 1, chain)
-                        .await?;
+                    self.hops(&before, target, endpoint, depth + 1, chain).await?;
                 }
                 chain.push(settings);
             }
@@ -108,11 +104,7 @@ impl Shared {
     ) -> Result<Arc<Line>, NodeError> {
         let asked = Instant::now();
         let slot = {
-            let mut lines = self
-                .jumps
-                .lines
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut lines = self.jumps.lines.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(lines.entry(hops.to_vec()).or_default())
         };
         let mut slot = slot.lock().await;
@@ -146,10 +138,7 @@ fn parse(jump: &str) -> Result<Endpoint, NodeError> {
         let jump = one_line(jump.as_bytes(), 80);
         NodeError::Local(format!("not a jump host, [user@]host[:port]: {jump}"))
     };
-    let rest = jump
-        .strip_prefix("ssh://")
-        .unwrap_or(jump)
-        .trim_end_matches('/');
+    let rest = jump.strip_prefix("ssh://").unwrap_or(jump).trim_end_matches('/');
     let (user, rest) = match rest.rsplit_once('@') {
         Some((user, rest)) if !user.is_empty() => (Some(user.to_owned()), rest),
         Some(_) => return Err(bad()),
@@ -170,39 +159,27 @@ fn parse(jump: &str) -> Result<Endpoint, NodeError> {
         Some(Ok(port)) if port > 0 => Some(port),
         Some(_) => return Err(bad()),
     };
-    Ok(Endpoint {
-        host: host.to_owned(),
-        port,
-        user,
-        ..Endpoint::default()
-    })
+    Ok(Endpoint { host: host.to_owned(), port, user, ..Endpoint::default() })
 }
 
 /// Names the hop in its error: the operator asked for the node behind it.
 fn at_hop(error: NodeError, hop: &str, target: &Settings) -> NodeError {
     let named = |text: String| format!("jump host {hop}: {text}");
     match error {
-        NodeError::HostKey { problem, fix } => NodeError::HostKey {
-            problem: named(problem),
-            fix,
-        },
-        NodeError::Auth { user, tried } => NodeError::Auth {
-            user: format!("{user} at the jump host {hop}"),
-            tried,
-        },
-        NodeError::Lost { cause } => NodeError::Lost {
-            cause: named(cause),
-        },
+        NodeError::HostKey { problem, fix } => NodeError::HostKey { problem: named(problem), fix },
+        NodeError::Auth { user, tried } => {
+            NodeError::Auth { user: format!("{user} at the jump host {hop}"), tried }
+        }
+        NodeError::Lost { cause } => NodeError::Lost { cause: named(cause) },
         NodeError::Local(text) => NodeError::Local(named(text)),
         // The node itself was not even tried.
         error @ (NodeError::Unreachable { .. }
         | NodeError::Refused { .. }
         | NodeError::TimedOut { .. }
         | NodeError::NoCommand { .. }
-        | NodeError::TooMuch { .. }) => NodeError::Unreachable {
-            address: target.address(),
-            cause: named(error.to_string()),
-        },
+        | NodeError::TooMuch { .. }) => {
+            NodeError::Unreachable { address: target.address(), cause: named(error.to_string()) }
+        }
     }
 }
 
@@ -222,19 +199,9 @@ mod tests {
             ("ssh://ops@bastion:22/", Some("ops"), "bastion", Some(22)),
         ] {
             let hop = parse(text).unwrap();
-            assert_eq!(
-                (hop.user.as_deref(), hop.host.as_str(), hop.port),
-                (user, host, port)
-            );
+            assert_eq!((hop.user.as_deref(), hop.host.as_str(), hop.port), (user, host, port));
         }
-        for text in [
-            "@bastion",
-            "bastion:",
-            "bastion:x",
-            "bastion:0",
-            "[::1]22",
-            "bastion:70000",
-        ] {
+        for text in ["@bastion", "bastion:", "bastion:x", "bastion:0", "[::1]22", "bastion:70000"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -81,17 +81,10 @@ impl Keyring {
             Arc::clone(files.entry(path.clone()).or_insert_with(read))
         };
         if settings.identities_given {
-            return settings
-                .identities
-                .iter()
-                .map(|id| file(id.path.clone()))
-                .collect();
+            return settings.identities.iter().map(|id| file(id.path.clone())).collect();
         }
         let folder = self.home.join(".ssh");
-        DEFAULT_FILES
-            .iter()
-            .map(|name| file(folder.join(name)))
-            .collect()
+        DEFAULT_FILES.iter().map(|name| file(folder.join(name))).collect()
     }
 
     /// Returns the keys an agent holds, asked for once.
@@ -129,14 +122,11 @@ impl Keyring {
                 let _prompt = prompt;
                 ask_and_decrypt(&asked, ask.as_ref())
             });
-            let result = task
-                .await
-                .unwrap_or_else(|_| Err("the prompt failed".into()));
+            let result = task.await.unwrap_or_else(|_| Err("the prompt failed".into()));
             *unlocked = Some(result.clone());
             result
         });
-        task.await
-            .unwrap_or_else(|_| Err("the prompt failed".into()))
+        task.await.unwrap_or_else(|_| Err("the prompt failed".into()))
     }
 }
 
@@ -173,12 +163,7 @@ fn ask_and_decrypt(key: &KeyFile, ask: Option<&AskPassphrase>) -> Result<Arc<Pri
 /// Reads a key file; what is wrong with it is part of the answer.
 fn read(path: &Path) -> KeyFile {
     let (public, body) = read_body(path);
-    KeyFile {
-        path: path.to_path_buf(),
-        public,
-        body,
-        unlocked: tokio::sync::Mutex::default(),
-    }
+    KeyFile { path: path.to_path_buf(), public, body, unlocked: tokio::sync::Mutex::default() }
 }
 
 fn read_body(path: &Path) -> (Option<PublicKey>, Body) {
@@ -189,10 +174,7 @@ fn read_body(path: &Path) -> (Option<PublicKey>, Body) {
         PublicKey::from_openssh(text.trim()).ok()
     };
     let unusable = |what: &dyn std::fmt::Display| {
-        (
-            None,
-            Body::Unusable(one_line(what.to_string().as_bytes(), 200)),
-        )
+        (None, Body::Unusable(one_line(what.to_string().as_bytes(), 200)))
     };
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
@@ -227,10 +209,7 @@ fn read_body(path: &Path) -> (Option<PublicKey>, Body) {
     }
     match decode_secret_key(&text, None) {
         Ok(key)
-            if matches!(
-                key.algorithm(),
-                Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
-            ) =>
+            if matches!(key.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256) =>
         {
             unusable(&"it needs its security token: add it to ssh-agent")
         }
@@ -250,18 +229,13 @@ fn open_to_others(meta: &std::fs::Metadata) -> bool {
 
 /// Connects to an agent.
 pub(super) async fn agent(socket: &Path) -> Result<AgentClient<UnixStream>, String> {
-    AgentClient::connect_uds(socket)
-        .await
-        .map_err(|error| no_agent(socket, &error))
+    AgentClient::connect_uds(socket).await.map_err(|error| no_agent(socket, &error))
 }
 
 async fn list(socket: &Path) -> Listed {
     let listed = async {
         let mut agent = agent(socket).await?;
-        agent
-            .request_identities()
-            .await
-            .map_err(|error| no_agent(socket, &error))
+        agent.request_identities().await.map_err(|error| no_agent(socket, &error))
     };
     timeout(AGENT_LIMIT, listed)
         .await
@@ -269,8 +243,5 @@ async fn list(socket: &Path) -> Listed {
 }
 
 fn no_agent(socket: &Path, why: &dyn std::fmt::Display) -> String {
-    one_line(
-        format!("no agent at {}: {why}", socket.display()).as_bytes(),
-        200,
-    )
+    one_line(format!("no agent at {}: {why}", socket.display()).as_bytes(), 200)
 }

@@ -28,23 +28,14 @@ impl Names {
     pub(super) fn of(host: &str, port: u16) -> Self {
         let host = host.to_lowercase();
         if port == super::DEFAULT_PORT {
-            return Self {
-                own: host,
-                without_port: None,
-            };
+            return Self { own: host, without_port: None };
         }
-        Self {
-            own: format!("[{host}]:{port}"),
-            without_port: Some(host),
-        }
+        Self { own: format!("[{host}]:{port}"), without_port: Some(host) }
     }
 
     /// Returns the names of a host whose `HostKeyAlias` is `alias`.
     pub(super) fn alias(alias: &str) -> Self {
-        Self {
-            own: alias.to_lowercase(),
-            without_port: None,
-        }
+        Self { own: alias.to_lowercase(), without_port: None }
     }
 }
 
@@ -124,20 +115,13 @@ pub(super) enum Verdict {
 pub(super) fn parse(text: &str, file: &Path) -> Vec<Entry> {
     let file = Arc::new(file.to_path_buf());
     let lines = text.lines().enumerate();
-    let place = |index| Place {
-        file: Arc::clone(&file),
-        line: Some(index + 1),
-    };
-    lines
-        .filter_map(|(index, line)| entry(line, || place(index)))
-        .collect()
+    let place = |index| Place { file: Arc::clone(&file), line: Some(index + 1) };
+    lines.filter_map(|(index, line)| entry(line, || place(index))).collect()
 }
 
 /// Returns the entry of one line; none for comments, authorities of certificates and bad lines.
 fn entry(line: &str, place: impl FnOnce() -> Place) -> Option<Entry> {
-    let mut words = line
-        .split([' ', '\t', '\r'])
-        .filter(|word| !word.is_empty());
+    let mut words = line.split([' ', '\t', '\r']).filter(|word| !word.is_empty());
     let mut word = words.next().filter(|word| !word.starts_with('#'))?;
     let revoked = word == "@revoked";
     if revoked {
@@ -149,26 +133,15 @@ fn entry(line: &str, place: impl FnOnce() -> Place) -> Option<Entry> {
     }
     let hosts = hosts(word)?;
     let (kind, base64) = (words.next()?, words.next()?);
-    let key = PublicKey::from_openssh(&format!("{kind} {base64}"))
-        .ok()?
-        .key_data()
-        .clone();
-    Some(Entry {
-        hosts,
-        revoked,
-        key,
-        place: place(),
-    })
+    let key = PublicKey::from_openssh(&format!("{kind} {base64}")).ok()?.key_data().clone();
+    Some(Entry { hosts, revoked, key, place: place() })
 }
 
 fn hosts(word: &str) -> Option<Hosts> {
     match word.parse().ok()? {
-        HostPatterns::Patterns(patterns) => Some(Hosts::Patterns(
-            patterns
-                .iter()
-                .map(|pattern| pattern.to_lowercase())
-                .collect(),
-        )),
+        HostPatterns::Patterns(patterns) => {
+            Some(Hosts::Patterns(patterns.iter().map(|pattern| pattern.to_lowercase()).collect()))
+        }
         HostPatterns::HashedName { salt, hash } => {
             let salted = Box::new(Hmac::new_from_slice(&salt).ok()?);
             Some(Hosts::Hashed { salted, hash })
@@ -256,18 +229,11 @@ pub(super) fn line(
         Some((salt, mut mac)) => {
             mac.update(name.as_bytes());
             let hash = mac.finalize().into_bytes().into();
-            HostPatterns::HashedName {
-                salt: salt.to_vec(),
-                hash,
-            }
-            .to_string()
+            HostPatterns::HashedName { salt: salt.to_vec(), hash }.to_string()
         }
         None => name.to_owned(),
     };
-    Ok(format!(
-        "{host} {}\n",
-        PublicKey::new(key.clone(), "").to_openssh()?
-    ))
+    Ok(format!("{host} {}\n", PublicKey::new(key.clone(), "").to_openssh()?))
 }
 
 #[cfg(test)]

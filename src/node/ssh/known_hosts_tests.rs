@@ -14,10 +14,7 @@ fn ask(file: &str, names: &Names, shown: &str) -> Verdict {
 }
 
 fn at(line: usize) -> Place {
-    Place {
-        file: Arc::new("kh".into()),
-        line: Some(line),
-    }
+    Place { file: Arc::new("kh".into()), line: Some(line) }
 }
 
 fn node1() -> Names {
@@ -59,17 +56,11 @@ fn a_bad_line_does_not_hide_the_good_one_behind_it() {
 
 #[test]
 fn another_key_of_the_type_is_a_change_and_another_type_is_said() {
-    assert_eq!(
-        ask(&format!("\nnode1 {B}"), &node1(), A),
-        Verdict::Changed(at(2))
-    );
+    assert_eq!(ask(&format!("\nnode1 {B}"), &node1(), A), Verdict::Changed(at(2)));
     let other = Verdict::OtherType(at(1), key(E).algorithm());
     assert_eq!(ask(&format!("node1 {E}"), &node1(), A), other);
     // The line of the same type says more.
-    assert_eq!(
-        ask(&format!("node1 {E}\nnode1 {B}"), &node1(), A),
-        Verdict::Changed(at(2))
-    );
+    assert_eq!(ask(&format!("node1 {E}\nnode1 {B}"), &node1(), A), Verdict::Changed(at(2)));
 }
 
 #[test]
@@ -89,51 +80,27 @@ fn a_revoked_key_is_refused_wherever_it_stands() {
         assert_eq!(ask(&file, &node1(), A), Verdict::Revoked(at(2)), "{file}");
     }
     // Somebody else's, or another key.
-    assert_eq!(
-        ask(&format!("node1 {A}\n@revoked node2 {A}"), &node1(), A),
-        Verdict::Known
-    );
-    assert_eq!(
-        ask(&format!("node1 {A}\n@revoked * {B}"), &node1(), A),
-        Verdict::Known
-    );
-    assert_eq!(
-        ask(&format!("@revoked * {B}"), &node1(), A),
-        Verdict::Unknown
-    );
+    assert_eq!(ask(&format!("node1 {A}\n@revoked node2 {A}"), &node1(), A), Verdict::Known);
+    assert_eq!(ask(&format!("node1 {A}\n@revoked * {B}"), &node1(), A), Verdict::Known);
+    assert_eq!(ask(&format!("@revoked * {B}"), &node1(), A), Verdict::Unknown);
 }
 
 #[test]
 fn a_port_has_its_own_lines_and_falls_back_to_the_host() {
     let names = Names::of("node1", 2222);
     assert_eq!(ask(&format!("[node1]:2222 {A}"), &names, A), Verdict::Known);
-    assert_eq!(
-        ask(&format!("[node1]:2222 {B}\nnode1 {A}"), &names, A),
-        Verdict::Changed(at(1))
-    );
+    assert_eq!(ask(&format!("[node1]:2222 {B}\nnode1 {A}"), &names, A), Verdict::Changed(at(1)));
     assert_eq!(ask(&format!("node1 {A}"), &names, A), Verdict::Known);
     assert_eq!(ask(&format!("node1 {B}"), &names, A), Verdict::Unknown);
-    assert_eq!(
-        ask(&format!("@revoked node1 {A}"), &names, A),
-        Verdict::Revoked(at(1))
-    );
-    assert_eq!(
-        ask(&format!("[node1]:2222 {A}"), &node1(), A),
-        Verdict::Unknown
-    );
+    assert_eq!(ask(&format!("@revoked node1 {A}"), &names, A), Verdict::Revoked(at(1)));
+    assert_eq!(ask(&format!("[node1]:2222 {A}"), &node1(), A), Verdict::Unknown);
 }
 
 #[test]
 fn types_on_file_are_those_of_the_host() {
-    let entries = parse(
-        &format!("node1 {E}\nnode2 {A}\n@revoked node1 {A}\n"),
-        Path::new("kh"),
-    );
+    let entries = parse(&format!("node1 {E}\nnode2 {A}\n@revoked node1 {A}\n"), Path::new("kh"));
     assert_eq!(types(entries.iter(), &node1()), [key(E).algorithm()]);
-    assert_eq!(
-        types(entries.iter(), &Names::of("node1", 2222)),
-        [key(E).algorithm()]
-    );
+    assert_eq!(types(entries.iter(), &Names::of("node1", 2222)), [key(E).algorithm()]);
     assert_eq!(types(entries.iter(), &Names::of("node3", 22)), []);
 }
 
@@ -156,12 +123,7 @@ fn files_hashed_by_ssh_keygen_are_read_and_ours_are_found_by_it() {
     let file = dir.path().join("known_hosts");
     let keygen = |args: &[&str]| {
         let mut command = std::process::Command::new("ssh-keygen");
-        command
-            .args(args)
-            .arg("-f")
-            .arg(&file)
-            .output()
-            .expect("apt-get install openssh-client")
+        command.args(args).arg("-f").arg(&file).output().expect("apt-get install openssh-client")
     };
     std::fs::write(&file, format!("node1 {A}\n[node2]:2222 {B}\n")).unwrap();
     assert!(keygen(&["-H"]).status.success());
@@ -174,8 +136,5 @@ fn files_hashed_by_ssh_keygen_are_read_and_ours_are_found_by_it() {
 
     std::fs::write(&file, line(&node2.own, &key(A), Some([9; 20])).unwrap()).unwrap();
     let found = keygen(&["-F", "[node2]:2222"]);
-    assert!(
-        String::from_utf8_lossy(&found.stdout).contains("found: line 1"),
-        "{found:?}"
-    );
+    assert!(String::from_utf8_lossy(&found.stdout).contains("found: line 1"), "{found:?}");
 }

@@ -55,10 +55,7 @@ impl From<NodeError> for Failed {
 /// All addresses of the name are tried in turn, each for its share of the time that is left.
 pub(super) async fn dial(settings: &Settings, limit: Duration) -> Result<TcpStream, NodeError> {
     let address = settings.address();
-    let timed_out = || NodeError::TimedOut {
-        stage: Stage::Connect,
-        after: limit,
-    };
+    let timed_out = || NodeError::TimedOut { stage: Stage::Connect, after: limit };
     let unreachable = |error: &std::io::Error| NodeError::Unreachable {
         address: address.clone(),
         cause: one_line(error.to_string().as_bytes(), WORDS_SHOWN),
@@ -80,9 +77,7 @@ pub(super) async fn dial(settings: &Settings, limit: Duration) -> Result<TcpStre
         match timeout(share, TcpStream::connect(peer)).await {
             Ok(Ok(stream)) => {
                 // Nagle's algorithm makes an exec of 2 ms one of 44 ms.
-                stream
-                    .set_nodelay(true)
-                    .map_err(|error| unreachable(&error))?;
+                stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
                 return Ok(stream);
             }
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
@@ -115,9 +110,7 @@ pub(super) async fn tunnel(
     let (host, port) = (settings.host.clone(), u32::from(settings.port));
     let open = async move {
         // sshd writes the last two into its log; there is no socket of ours they could name.
-        line.handle
-            .channel_open_direct_tcpip(host, port, "127.0.0.1", 0)
-            .await
+        line.handle.channel_open_direct_tcpip(host, port, "127.0.0.1", 0).await
     };
     let unreachable = |cause: &str| NodeError::Unreachable {
         address: settings.address(),
@@ -135,14 +128,10 @@ pub(super) async fn tunnel(
                 "the jump host has no room for another connection"
             }
         })),
-        Ok(Some(Err(_)) | None) => Err(unreachable(&format!(
-            "the line to the jump host was lost: {}",
-            via.end.cause()
-        ))),
-        Err(_) => Err(NodeError::TimedOut {
-            stage: Stage::Connect,
-            after: limit,
-        }),
+        Ok(Some(Err(_)) | None) => {
+            Err(unreachable(&format!("the line to the jump host was lost: {}", via.end.cause())))
+        }
+        Err(_) => Err(NodeError::TimedOut { stage: Stage::Connect, after: limit }),
     }
 }
 
@@ -173,25 +162,14 @@ where
     match timeout(limit, client::connect_stream(config, stream, gate)).await {
         Ok(Ok(handle)) => {
             let channels = Channels::new(goodbyes.clone());
-            Ok(Line {
-                handle,
-                end,
-                channels,
-                peer,
-                _via: via,
-                _leash: leash,
-            })
+            Ok(Line { handle, end, channels, peer, _via: via, _leash: leash })
         }
         Ok(Err(Fault::Node(error))) => Err(Failed::Finally(error)),
         Ok(Err(Fault::Russh(error))) => {
             let words = first_words.lock().unwrap_or_else(PoisonError::into_inner);
             Err(handshake_error(&error, &words, end.cause.get()))
         }
-        Err(_) => Err(NodeError::TimedOut {
-            stage: Stage::Handshake,
-            after: limit,
-        }
-        .into()),
+        Err(_) => Err(NodeError::TimedOut { stage: Stage::Handshake, after: limit }.into()),
     }
 }
 
@@ -202,10 +180,7 @@ where
 )]
 fn handshake_error(error: &russh::Error, words: &[u8], said: Option<&String>) -> Failed {
     let is_ssh = words.starts_with(b"SSH-");
-    let line = words
-        .split(|&byte| byte == b'\n')
-        .next()
-        .unwrap_or_default();
+    let line = words.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let line = one_line(line, WORDS_SHOWN);
     let lost = |cause: String| NodeError::Lost { cause };
     match error {
@@ -238,10 +213,8 @@ fn handshake_error(error: &russh::Error, words: &[u8], said: Option<&String>) ->
             };
             Failed::Early(lost(format!("closed before the handshake was done: {why}")))
         }
-        other => lost(one_line(
-            format!("in the handshake: {other}").as_bytes(),
-            WORDS_SHOWN,
-        ))
-        .into(),
+        other => {
+            lost(one_line(format!("in the handshake: {other}").as_bytes(), WORDS_SHOWN)).into()
+        }
     }
 }

@@ -132,9 +132,7 @@ struct Shared {
 
 impl std::fmt::Debug for Ssh {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ssh")
-            .field("options", &self.shared.options)
-            .finish_non_exhaustive()
+        f.debug_struct("Ssh").field("options", &self.shared.options).finish_non_exhaustive()
     }
 }
 
@@ -179,9 +177,7 @@ impl Connect for Ssh {
         let settings = Arc::new(self.shared.resolver.settle(endpoint).await?);
         let via = self.shared.last_jump(&settings, endpoint, 0).await?;
         let line = self.shared.line(&settings, via.as_ref()).await?;
-        Ok(SshNode {
-            line: Arc::new(line),
-        })
+        Ok(SshNode { line: Arc::new(line) })
     }
 }
 
@@ -231,23 +227,12 @@ impl Shared {
         if let Some(via) = via {
             let stream = line::tunnel(via, settings, options.connect_timeout).await?;
             let behind = (None, Some(Arc::clone(via)));
-            return line::greet(
-                stream, settings, config, host_keys, options, goodbyes, behind,
-            )
-            .await;
+            return line::greet(stream, settings, config, host_keys, options, goodbyes, behind)
+                .await;
         }
         let stream = line::dial(settings, options.connect_timeout).await?;
         let peer = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
-        line::greet(
-            stream,
-            settings,
-            config,
-            host_keys,
-            options,
-            goodbyes,
-            (peer, None),
-        )
-        .await
+        line::greet(stream, settings, config, host_keys, options, goodbyes, (peer, None)).await
     }
 
     async fn log_in(&self, line: &mut Line, settings: &Settings) -> Result<(), auth::Out> {

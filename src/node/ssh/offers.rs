@@ -50,9 +50,7 @@ pub(super) fn order(
     let mut locked = Vec::new();
     let mut taken: Vec<KeyData> = Vec::new();
     let others = |offers: &mut Vec<Offer>, taken: &[KeyData]| {
-        let others = agent
-            .iter()
-            .filter(|id| !taken.contains(id.public_key().key_data()));
+        let others = agent.iter().filter(|id| !taken.contains(id.public_key().key_data()));
         offers.extend(others.cloned().map(Box::new).map(Offer::Agent));
     };
     if !settings.identities_given && !settings.identities_only {

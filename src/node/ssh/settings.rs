@@ -107,11 +107,7 @@ impl Resolver {
         check_host(&host)?;
         let port = endpoint.port.or(said.port).unwrap_or(DEFAULT_PORT);
         // Rarely wanted, and it takes a process.
-        let local_user = if said.mentions("%u") {
-            self.local_user().await?
-        } else {
-            String::new()
-        };
+        let local_user = if said.mentions("%u") { self.local_user().await? } else { String::new() };
         let tokens = Tokens {
             home: &self.home,
             host: &host,
@@ -149,10 +145,9 @@ impl Resolver {
             return Ok(jumps.clone());
         }
         match &said.proxy {
-            Some(Proxy::Jump(jumps)) if jumps != "none" => jumps
-                .split(',')
-                .map(|jump| tokens.expand(jump.trim()))
-                .collect::<Result<_, _>>(),
+            Some(Proxy::Jump(jumps)) if jumps != "none" => {
+                jumps.split(',').map(|jump| tokens.expand(jump.trim())).collect::<Result<_, _>>()
+            }
             Some(Proxy::Command(command)) if command != "none" => Err(NodeError::Local(format!(
                 "ProxyCommand of {} is not supported, only ProxyJump",
                 one_line(endpoint.host.as_bytes(), 80)
@@ -168,17 +163,10 @@ impl Resolver {
         tokens: &Tokens<'_>,
     ) -> Result<Vec<PathBuf>, NodeError> {
         if !endpoint.known_hosts.is_empty() {
-            return Ok(endpoint
-                .known_hosts
-                .iter()
-                .map(|path| tokens.home_path(path))
-                .collect());
+            return Ok(endpoint.known_hosts.iter().map(|path| tokens.home_path(path)).collect());
         }
         let mut files = match &said.user_known_hosts {
-            Some(files) => files
-                .iter()
-                .map(|file| tokens.path(file))
-                .collect::<Result<_, _>>()?,
+            Some(files) => files.iter().map(|file| tokens.path(file)).collect::<Result<_, _>>()?,
             None => ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"]
                 .map(|file| tokens.home_path(Path::new(file)))
                 .to_vec(),
@@ -215,11 +203,7 @@ impl Resolver {
     /// `id` asks the same sources as OpenSSH; $USER may be another's under sudo.
     async fn local_user(&self) -> Result<String, NodeError> {
         let ask = || async {
-            let id = Process::new("id")
-                .arg("-un")
-                .stdin(Stdio::null())
-                .output()
-                .await;
+            let id = Process::new("id").arg("-un").stdin(Stdio::null()).output().await;
             let name = id
                 .ok()
                 .filter(|id| id.status.success())
@@ -240,21 +224,11 @@ fn identities(
     if endpoint.identity_files.is_empty() {
         let files = said.identity_files.iter().filter(|file| *file != "none");
         return files
-            .map(|file| {
-                Ok(Identity {
-                    path: tokens.path(file)?,
-                    must_exist: false,
-                })
-            })
+            .map(|file| Ok(Identity { path: tokens.path(file)?, must_exist: false }))
             .collect();
     }
     let files = endpoint.identity_files.iter();
-    Ok(files
-        .map(|file| Identity {
-            path: tokens.home_path(file),
-            must_exist: true,
-        })
-        .collect())
+    Ok(files.map(|file| Identity { path: tokens.home_path(file), must_exist: true }).collect())
 }
 
 pub(super) fn local(text: String) -> NodeError {

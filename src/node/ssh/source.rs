@@ -40,12 +40,7 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(options: Arc<Options>, home: PathBuf) -> Self {
-        Self {
-            options,
-            home,
-            rules: OnceCell::new(),
-            asked: Mutex::default(),
-        }
+        Self { options, home, rules: OnceCell::new(), asked: Mutex::default() }
     }
 
     /// Returns what the files say of a host.
@@ -63,9 +58,7 @@ impl Source {
                     let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
                     Arc::clone(asked.entry(question.clone()).or_default())
                 };
-                cell.get_or_init(|| self.ask_ssh(&question, odd))
-                    .await
-                    .clone()
+                cell.get_or_init(|| self.ask_ssh(&question, odd)).await.clone()
             }
         }
     }
@@ -73,10 +66,7 @@ impl Source {
     /// Reads the user's file and the system's, or the one that was named.
     fn read(&self) -> Result<Vec<Rule>, Unread> {
         let user_include = self.home.join(".ssh");
-        let roots = Roots {
-            home: &self.home,
-            include: &user_include,
-        };
+        let roots = Roots { home: &self.home, include: &user_include };
         if let Some(file) = &self.options.config_file {
             if file.as_os_str() == "none" {
                 return Ok(Vec::new());
@@ -90,16 +80,9 @@ impl Source {
         let user_file = user_include.join("config");
         let system = Path::new("/etc/ssh");
         let system_file = system.join("ssh_config");
-        for (file, roots) in [
-            (user_file, roots),
-            (
-                system_file,
-                Roots {
-                    home: &self.home,
-                    include: system,
-                },
-            ),
-        ] {
+        for (file, roots) in
+            [(user_file, roots), (system_file, Roots { home: &self.home, include: system })]
+        {
             let text = match std::fs::read(&file) {
                 Ok(text) => text,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
@@ -107,9 +90,7 @@ impl Source {
             };
             check_mode(&file)?;
             let text = String::from_utf8_lossy(&text);
-            rules.push(Rule::File(
-                config::parse(&text, &file, roots, 0).map_err(Unread::Odd)?,
-            ));
+            rules.push(Rule::File(config::parse(&text, &file, roots, 0).map_err(Unread::Odd)?));
         }
         Ok(rules)
     }
@@ -119,9 +100,7 @@ impl Source {
         let (host, user, port) = question;
         let mut ssh = Process::new("ssh");
         // -T stops a warning about the terminal.
-        ssh.args(["-T", "-G"])
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+        ssh.args(["-T", "-G"]).stdin(Stdio::null()).kill_on_drop(true);
         if let Some(file) = &self.options.config_file {
             ssh.arg("-F").arg(file);
         }

@@ -64,9 +64,7 @@ pub(super) fn expand(text: &str, tokens: &[(char, &str)]) -> Result<String, Node
             token => match tokens.iter().find(|(known, _)| Some(*known) == token) {
                 Some((_, value)) => filled.push_str(value),
                 None => {
-                    return Err(local(format!(
-                        "unknown % token in {text} of the ssh config"
-                    )));
+                    return Err(local(format!("unknown % token in {text} of the ssh config")));
                 }
             },
         }
@@ -79,16 +77,12 @@ fn variables(text: &str) -> Result<String, NodeError> {
     let Some((before, rest)) = text.split_once("${") else {
         return Ok(text.to_owned());
     };
-    let (name, after) = rest
-        .split_once('}')
-        .ok_or_else(|| local(format!("no }} in {text}")))?;
+    let (name, after) = rest.split_once('}').ok_or_else(|| local(format!("no }} in {text}")))?;
     let value =
         std::env::var(name).map_err(|_| local(format!("${{{name}}} of {text} is not set")))?;
     Ok(format!("{before}{value}{}", variables(after)?))
 }
 
 pub(super) fn env_path(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name)
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
+    std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from)
 }

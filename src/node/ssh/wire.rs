@@ -53,10 +53,7 @@ impl Noise {
             return piece;
         }
         self.tail.extend_from_slice(piece);
-        let found = self
-            .tail
-            .windows(self.mark.len())
-            .position(|bytes| bytes == self.mark);
+        let found = self.tail.windows(self.mark.len()).position(|bytes| bytes == self.mark);
         if let Some(at) = found {
             self.over = true;
             let own = self.tail.len() - (at + self.mark.len());
@@ -83,11 +80,7 @@ impl Noise {
     /// The first KiB that was printed instead of the command's output.
     pub(super) fn text(&self) -> Vec<u8> {
         let room = NOISE_KEPT.saturating_sub(self.kept.len());
-        self.kept
-            .iter()
-            .chain(self.tail.iter().take(room))
-            .copied()
-            .collect()
+        self.kept.iter().chain(self.tail.iter().take(room)).copied().collect()
     }
 }
 
@@ -99,10 +92,7 @@ mod tests {
 
     fn stripped(pieces: &[&[u8]]) -> (Vec<u8>, Noise) {
         let mut noise = Noise::new("W0rd");
-        let own = pieces
-            .iter()
-            .flat_map(|piece| noise.strip(piece).to_vec())
-            .collect();
+        let own = pieces.iter().flat_map(|piece| noise.strip(piece).to_vec()).collect();
         (own, noise)
     }
 
@@ -150,10 +140,7 @@ mod tests {
             "{a,b}", "[x]", "?", "(", "<", "&", "|", "%", "\"", "^", "\u{e9}", "",
         ];
         let command = Command::new(words, Duration::from_secs(1));
-        let want = words[2..]
-            .iter()
-            .map(|word| format!("{word}|"))
-            .collect::<String>();
+        let want = words[2..].iter().map(|word| format!("{word}|")).collect::<String>();
         let mut asked = Vec::new();
         for shell in ["sh", "bash", "dash", "zsh", "csh", "tcsh", "fish", "ksh"] {
             let run = std::process::Command::new(shell)

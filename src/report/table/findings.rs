@@ -15,8 +15,8 @@ pub(super) fn render(audit: &Audit, look: Look) -> String {
     let mut groups: Vec<(&Finding, Vec<&str>)> = Vec::new();
     for finding in &audit.findings {
         let same = groups.iter_mut().find(|(first, _)| {
-            (first.check, &first.text, &first.hint, first.node.is_some())
-                == (finding.check, &finding.text, &finding.hint, finding.node.is_some())
+            (first.check, text(first), &first.hint, first.node.is_some())
+                == (finding.check, text(finding), &finding.hint, finding.node.is_some())
         });
         let node = finding.node.as_deref();
         match same {
@@ -26,14 +26,23 @@ pub(super) fn render(audit: &Audit, look: Look) -> String {
     }
     let mut table = plain::table(look.width, look.color);
     for (finding, nodes) in groups {
+        let shown = if nodes.len() > 1 { text(finding) } else { finding.text.clone() };
         let nodes = if nodes.is_empty() { "ring".to_owned() } else { names(&nodes) };
         table.add_row([
             severity(finding.severity),
             Cell::new(nodes),
-            Cell::new(format!("{}\n→ {}", finding.text, finding.hint)),
+            Cell::new(format!("{shown}\n→ {}", finding.hint)),
         ]);
     }
     plain::text(table) + "\n"
+}
+
+/// The text without the node's own name, so that it is equal for nodes in the same case.
+fn text(finding: &Finding) -> String {
+    match &finding.node {
+        Some(node) => finding.text.replace(node.as_str(), "NODE"),
+        None => finding.text.clone(),
+    }
 }
 
 fn severity(severity: Severity) -> Cell {
