@@ -88,8 +88,8 @@ fn the_example_is_an_inventory() {
     cass-12.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 70
     cass-20: - - ("dc1")/("r1") {"env": "prod"} line 74
     cass-13: 192.0.2.13 10.0.0.13 ("dc1")/("r2") {"canary": "true", "env": "prod"} line 77
-    old-1: - 10.0.7.21 ("dc7")/("r1") {"env": "prod"} line 88
-    old-2: - 10.0.7.22 ("dc7")/("r1") {"env": "prod"} line 88
+    old-1: - 10.0.7.21 ("dc7")/("r1") {"env": "prod"} line 91
+    old-2: - 10.0.7.22 ("dc7")/("r1") {"env": "prod"} line 91
     "#);
 }
 
@@ -112,8 +112,8 @@ fn every_key_that_may_be_a_default_is_one_of_a_node_and_the_other_way_round() {
         known_keys().filter_map(|key| key.strip_prefix(section).map(str::to_owned)).collect()
     };
     let nodes: Vec<String> = of("nodes.").into_iter().filter(|key| !key.contains('.')).collect();
-    assert_eq!(nodes[..3], ["host", "address", "cassandra_address"]);
-    assert_eq!(nodes[3..], of("defaults."));
+    assert_eq!(nodes[..4], ["host", "address", "cassandra_address", "host_id"]);
+    assert_eq!(nodes[4..], of("defaults."));
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn nodes_are_selected_by_what_the_inventory_says_of_them() {
 }
 
 fn draft() -> Draft {
-    let node = |host: &str, dc: Option<&str>, rack: Option<&str>| DraftNode {
+    let node = |host: &str, dc: Option<&str>, rack: Option<&str>| DraftNode { host_id: None,
         host: host.to_owned(),
         dc: dc.map(str::to_owned),
         rack: rack.map(str::to_owned),
@@ -400,7 +400,7 @@ proptest! {
             _ => format!("fd77::{i}"),
         };
         let nodes: Vec<DraftNode> = places.into_iter().enumerate()
-            .map(|(i, (dc, rack, comment))| DraftNode { host: host(i), dc, rack, comment })
+            .map(|(i, (dc, rack, comment))| DraftNode { host: host(i), host_id: (i % 2 == 0).then(|| format!("3500c635-65e6-4606-be39-{i:012}")), dc, rack, comment })
             .collect();
         let keys: Vec<PathBuf> = keys.iter().map(|key| Path::new(key).components().collect()).collect();
         let draft = Draft { cluster: cluster.clone(), user, port, identity_files: keys.clone(), known_hosts: keys, proxy_jump: jump, nodes };

@@ -71,8 +71,14 @@ find_ringhaul() {
 
 # A folder for this run, and the one way it is cleared away: at the end, at a failure, and at Ctrl-C or TERM.
 begin() {
+  local left
+  # Of one that was killed outright the processes are gone, but not the folder.
+  for left in /var/tmp/ringhaul-bench.*; do
+    [ ! -e "$left/owner" ] || recorded "$left/owner" || rm -rf "$left"
+  done
   WORK=$(mktemp -d /var/tmp/ringhaul-bench.XXXXXX)
   chmod 755 "$WORK"
+  record_pid "$WORK/owner" "$$"
   CLEAR=$1
   trap 'trap - EXIT; set +e; $CLEAR; rm -rf "$WORK"' EXIT
   trap 'exit 130' INT

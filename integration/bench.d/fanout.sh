@@ -37,6 +37,8 @@ bench_inside() {
     printf 'cluster: bench\ndefaults:\n  user: ops\n  identity_file: %s\n  known_hosts: %s\nnodes:\n' "$KEY" "$KNOWN"
     while read -r range; do printf '  - %s\n' "$range"; done <"$WORK/ranges"
   } >"$WORK/inventory.yaml"
+  # What a login has by default: who keeps a file open for each host is to be seen here.
+  ulimit -Sn 1024
   # A command to try things by hand among the thousand hosts; see 'bench help fanout'.
   if [ -n "$EXTRA" ]; then export WORK SSHD; bash -c "$EXTRA"; return; fi
   rounds "$RUNS"

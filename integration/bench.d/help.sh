@@ -13,7 +13,7 @@ a run with one missing or wrong is marked and not counted.
 
 The hosts are 127.0.0.1 to 127.0.0.250, 127.0.1.1 …, all of them one sshd in namespaces of its own, out of which
 nothing can go, with a stand-in nodetool that answers at once, a process that looks like a Cassandra, a cassandra.yaml
-of stock size and a few backup sets. The login shell is dash, which reads no rc file. So this is about fan-out alone.
+of stock size and a few backup sets. The controller may open 1024 files, as a login may. The login shell is dash, which reads no rc file. So this is about fan-out alone.
 It all ends with the program, also by Ctrl-C.
 
   --hosts N              how many hosts (1000)

@@ -28,7 +28,8 @@ run_once() {
       command=(xargs -a "$WORK/addresses" -P "$IN_FLIGHT" -I '{}' ssh "${SSH_OPTIONS[@]}" -l "$LOGIN" '{}' nodetool statusbackup) ;;
     sequential)
       few=$((HOSTS < 50 ? HOSTS : 50))
-      label="for … ssh, $few scaled" check=bare scale=$(awk "BEGIN { print $HOSTS / $few }")
+      label='for … ssh' check=bare scale=$(awk "BEGIN { print $HOSTS / $few }")
+      [ "$few" = "$HOSTS" ] || label+=" (scaled up from $few)"
       # shellcheck disable=SC2016
       command=(sh -c 'list=$1 few=$2; shift 2; for n in $(head -n "$few" "$list"); do "$@" "$n" nodetool statusbackup; done' -
         "$WORK/addresses" "$few" ssh "${SSH_OPTIONS[@]}" -l "$LOGIN") ;;

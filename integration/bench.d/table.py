@@ -33,7 +33,6 @@ def least(label, column):
     row["processes"] = max(run["processes"] for run in good)
     row["scale"] = good[0]["scale"]
     row["spread"] = max(run["wall"] for run in good) / row["wall"]
-    row["others"] = [run["others"] for run in good]
     return row
 
 
@@ -75,7 +74,8 @@ for column in columns:
 count = max(sum(1 for run in runs if (run["label"], run["column"]) == (label, column))
             for label in labels for column in columns)
 others = [run["others"] for run in runs]
+whose = "other programs on this machine" if any(run["server"] for run in runs) else "the nodes and other programs on this machine"
 print(f"Least of {count} interleaved runs each. CPU and memory (PSS, sampled) are those of the controller and all its child processes;"
-      f"\nother programs on this machine used {min(others):.1f} to {max(others):.1f} cores meanwhile.")
+      f"\n{whose} used {min(others):.1f} to {max(others):.1f} cores meanwhile.")
 for remark in dict.fromkeys(remarks):
     print("NOT COUNTED: " + remark)

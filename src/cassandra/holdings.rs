@@ -85,10 +85,14 @@ pub fn backups(tree: &Tree, now: i64) -> Backups {
     for (_, keyspace, folder, table) in tree.tables() {
         sum.strays += table.strays;
         sum.bytes += table.stray_bytes;
+        sum.held_bytes += table.stray_held_bytes;
         for ((index, descriptor), set) in &table.sets {
             sum.bytes += set.bytes;
             sum.held_bytes += set.held_bytes;
-            sum.oldest = Some(sum.oldest.map_or(set.newest, |oldest| oldest.min(set.newest)));
+            sum.oldest = match (sum.oldest, set.oldest) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
             sum.newest = sum.newest.max(Some(set.newest));
             if set.is_complete() {
                 sum.sets += 1;

@@ -29,9 +29,10 @@ type TableKey = (usize, String, String);
 pub(super) struct Table {
     pub(super) live_data_files: u64,
     pub(super) sets: HashMap<(Option<Box<str>>, Box<str>), Set>,
-    /// Files in backups that belong to no set, and their bytes.
+    /// Files in backups that belong to no set, their bytes, and those that no other link holds.
     pub(super) strays: u64,
     pub(super) stray_bytes: u64,
+    pub(super) stray_held_bytes: u64,
     pub(super) snapshots: BTreeMap<String, SnapshotFolder>,
 }
 
@@ -44,6 +45,8 @@ pub(super) struct Set {
     pub(super) held_bytes: u64,
     /// Newest modification time of its files, in seconds since 1970.
     pub(super) newest: i64,
+    /// Oldest modification time of its files.
+    pub(super) oldest: Option<i64>,
 }
 
 /// One table's part of a snapshot.
@@ -139,7 +142,7 @@ impl Tree {
         let file = File { is_file, links, size, modified };
         match parts.as_slice() {
             [keyspace, folder, name] => {
-                if is_file && sstable::split_name(name).is_some_and(|(_, c)| c == "Data.db") {
+                if file.is_file && sstable::split_name(name).is_some_and(|(_, c)| c == "Data.db") {
                     self.table(dir, keyspace, folder).live_data_files += 1;
                 }
             }
@@ -153,8 +156,8 @@ impl Tree {
             | [keyspace, folder, "snapshots", tag, _, _] => {
                 let table = self.table(dir, keyspace, folder);
                 let part = table.snapshots.entry((*tag).to_owned()).or_default();
-                part.bytes += size;
-                part.held_bytes += if links == 1 { size } else { 0 };
+                part.bytes += file.size;
+                part.held_bytes += file.held_bytes();
             }
             _ => {}
         }
@@ -218,13 +221,15 @@ impl Tree {
         let (Some((descriptor, _)), Some(number)) = (split, number) else {
             table.strays += 1;
             table.stray_bytes += file.size;
+            table.stray_held_bytes += file.held_bytes();
             return;
         };
         let set = table.sets.entry((index.map(Box::from), Box::from(descriptor))).or_default();
         set.present.push(number);
         set.bytes += file.size;
-        set.held_bytes += if file.links == 1 { file.size } else { 0 };
+        set.held_bytes += file.held_bytes();
         set.newest = set.newest.max(file.modified);
+        set.oldest = Some(set.oldest.map_or(file.modified, |oldest| oldest.min(file.modified)));
     }
 
     /// Returns the number of a component's name; `None` when a node invents names without end.
@@ -272,6 +277,13 @@ struct File {
     links: u64,
     size: u64,
     modified: i64,
+}
+
+impl File {
+    /// Bytes that the disk gets back when this link goes.
+    fn held_bytes(&self) -> u64 {
+        if self.links == 1 { self.size } else { 0 }
+    }
 }
 
 /// `1795227633.1597618940`: seconds, and a fraction that no decision here needs.

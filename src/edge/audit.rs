@@ -114,7 +114,7 @@ pub(super) async fn ask_via(
 ) -> Result<Ring, Fault> {
     let lines = Lines::new(Arc::clone(connector), [via.endpoint.clone()]);
     let nodes = std::slice::from_ref(via);
-    match run::ring::ask(&lines, nodes, load::limits(asking).nodetool).await {
+    match run::ring::ask(&lines, nodes, load::limits(asking)).await {
         Fact::Known(ring) => Ok(ring),
         Fact::Unknown(why) => {
             Err(Fault::failed(format!("cannot learn the ring from {}", why.text)).hint(

@@ -47,7 +47,7 @@ async fn show(
             let nodes: Vec<NodeSpec> = first.chain(&inventory.nodes).cloned().collect();
             let lines =
                 Lines::new(Arc::clone(connector), nodes.iter().map(|node| node.endpoint.clone()));
-            let limit = load::limits(&options.asking).nodetool;
+            let limit = load::limits(&options.asking);
             let answer = run::ring::ask(&lines, &nodes, limit).await;
             let ring = match answer {
                 crate::cassandra::fact::Fact::Known(ring) => ring,

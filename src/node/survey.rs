@@ -33,7 +33,7 @@ pub async fn survey<N: Node>(
     let first_call = catalog::nodetool_statusbackup(tool);
     let (answer, first_live) =
         tokio::join!(look(node, spec, limits), nodetool(node, &first_call, statusbackup::parse));
-    let live = match with_what_was_learnt(tool, &first_live, &answer) {
+    let live = match with_what_was_learnt(tool, first_live.why(), &answer) {
         Some(better) => {
             *tool = better;
             nodetool(node, &catalog::nodetool_statusbackup(tool), statusbackup::parse).await
@@ -52,15 +52,27 @@ pub async fn ask_mode<N: Node>(node: &N, tool: &Nodetool) -> Fact<netstats::Mode
     nodetool(node, &catalog::nodetool_netstats(tool), netstats::parse).await
 }
 
-/// Asks for the ring as `node` sees it.
-pub async fn ask_ring<N: Node>(node: &N, tool: &Nodetool) -> Fact<Ring> {
+/// Asks for the ring as `node` sees it, its members in order.
+pub async fn ask_ring<N: Node>(node: &N, spec: &NodeSpec, limits: Limits) -> Fact<Ring> {
+    let tool = Nodetool::new(spec, limits.nodetool);
     let sorted = |text: &str| {
         status::parse(text).map(|mut ring| {
             ring.sort();
             ring
         })
     };
-    nodetool(node, &catalog::nodetool_status(tool), sorted).await
+    let first = nodetool(node, &catalog::nodetool_status(&tool), sorted).await;
+    let is_elsewhere = first
+        .why()
+        .is_some_and(|why| matches!(why.kind, WhyKind::CommandNotFound | WhyKind::CassandraDown));
+    if !is_elsewhere {
+        return first;
+    }
+    let answer = look_at(node, &catalog::survey(spec, &[], limits.files)).await;
+    match with_what_was_learnt(&tool, first.why(), &answer) {
+        Some(better) => nodetool(node, &catalog::nodetool_status(&better), sorted).await,
+        None => first,
+    }
 }
 
 /// Asks the ring for its name, as cassandra.yaml of one node has it.
@@ -93,9 +105,13 @@ async fn nodetool<N: Node, T>(
 
 /// Returns another way to call nodetool when the first did not work and the look at the node
 /// shows why: it lies elsewhere, or JMX is on another port.
-fn with_what_was_learnt(tool: &Nodetool, live: &Fact<bool>, answer: &Answer) -> Option<Nodetool> {
+fn with_what_was_learnt(
+    tool: &Nodetool,
+    failure: Option<&Why>,
+    answer: &Answer,
+) -> Option<Nodetool> {
     let mut better = tool.clone();
-    match live.why()?.kind {
+    match failure?.kind {
         WhyKind::CommandNotFound if tool.path.is_none() => {
             better.path = Some(answer.nodetools.first()?.clone());
         }

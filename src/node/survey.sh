@@ -154,7 +154,7 @@ if [ $# = 0 ]; then
         value=${value%%[ 	]#*}
         unset IFS
         for word in $value; do
-            word=${word%?"$(printf '\r')"}
+            word=${word%[[:cntrl:]]}
             word=${word#[\"\']}
             set -- "$@" "${word%[\"\']}"
             break
@@ -206,7 +206,7 @@ look() {
             2>&1 >&3 3>&-
     )
     status=$?
-    say walk-errors "$(printf '%s' "$errors" | head -c 8192)"
+    [ -n "$errors" ] && say walk-errors "$(printf '%s' "$errors" | head -c 8192)"
     say walk-end "$status"
 }
 exec 3>&1

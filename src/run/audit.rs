@@ -75,7 +75,7 @@ pub async fn audit<C: Connect>(
     let ask_ring = async {
         let answer = match &ring {
             RingFrom::Known(ring) => Fact::Known(ring.clone()),
-            RingFrom::Ask(specs) => ring::ask(&lines, specs, limits.nodetool).await,
+            RingFrom::Ask(specs) => ring::ask(&lines, specs, limits).await,
         };
         let members = match &answer {
             Fact::Known(ring) => Ok(ring.members.len()),

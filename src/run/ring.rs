@@ -8,8 +8,8 @@ use super::lines::Lines;
 use crate::cassandra::fact::{Fact, Why, WhyKind};
 use crate::cassandra::ring::Ring;
 use crate::inventory::NodeSpec;
-use crate::node::catalog::Nodetool;
-use crate::node::{Connect, survey};
+use crate::node::Connect;
+use crate::node::survey::{self, Limits};
 
 /// When a node has not told the ring after this long, the next is asked beside it. nodetool
 /// takes 1 to 3 s on a busy node.
@@ -19,13 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const MOST_ASKED: usize = 32;
 
 /// Asks `specs` in their order, one at a time as long as each answers soon.
-pub async fn ask<C: Connect>(lines: &Lines<C>, specs: &[NodeSpec], limit: Duration) -> Fact<Ring> {
+pub async fn ask<C: Connect>(lines: &Lines<C>, specs: &[NodeSpec], limits: Limits) -> Fact<Ring> {
     let mut waiting = specs.iter().take(MOST_ASKED);
     let mut asked = FuturesUnordered::new();
     let mut first_failure: Option<Why> = None;
     loop {
         let Some(spec) = waiting.next() else { break };
-        asked.push(ask_one(lines, spec, limit));
+        asked.push(ask_one(lines, spec, limits));
         // Wait for an answer, a failure of all that are asked, or the end of patience.
         while let Ok(answer) = tokio::time::timeout(PATIENCE, asked.next()).await {
             match answer {
@@ -44,10 +44,10 @@ pub async fn ask<C: Connect>(lines: &Lines<C>, specs: &[NodeSpec], limit: Durati
     Fact::Unknown(first_failure.unwrap_or_else(|| Why::new(WhyKind::NotAsked, "no node to ask")))
 }
 
-async fn ask_one<C: Connect>(lines: &Lines<C>, spec: &NodeSpec, limit: Duration) -> Fact<Ring> {
+async fn ask_one<C: Connect>(lines: &Lines<C>, spec: &NodeSpec, limits: Limits) -> Fact<Ring> {
     let name = &spec.endpoint.host;
     let answer = match lines.to(&spec.endpoint).await {
-        Ok(node) => survey::ask_ring(&*node, &Nodetool::new(spec, limit)).await,
+        Ok(node) => survey::ask_ring(&*node, spec, limits).await,
         Err(error) => Fact::Unknown(error.into()),
     };
     match answer {

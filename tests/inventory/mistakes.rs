@@ -172,7 +172,7 @@ fn all_problems_of_a_file_are_named_at_once() {
     inventory.yaml:12:13: host: '3-1' runs backwards in 'b[3-1]', expected a range such as [01-12,15,20-30/2]
       12 |   - host: b[3-1]
          |             ^
-    inventory.yaml:13:5: unknown key 'hst' in a node: did you mean 'host'? expected one of host, address, cassandra_address, user, port, identity_file, known_hosts, proxy_jump, sudo, paths, jmx, dc, rack, labels
+    inventory.yaml:13:5: unknown key 'hst' in a node: did you mean 'host'? expected one of host, address, cassandra_address, host_id, user, port, identity_file, known_hosts, proxy_jump, sudo, paths, jmx, dc, rack, labels
       13 |   - hst: …
          |     ^^^
     inventory.yaml:14:5: the key 'host' is missing in this node, expected a host name or a range
@@ -493,7 +493,7 @@ fn a_long_line_is_cut_around_the_caret() {
     let nodes: String = (0..20).map(|i| format!("größe-{i}, ")).collect();
     let text = format!("cluster: c\nnodes: [{nodes}{{host: z, prt: 1}}, y]\n");
     insta::assert_snapshot!(wrong(&text), @r#"
-    inventory.yaml:2:209: unknown key 'prt' in a node: did you mean 'port'? expected one of host, address, cassandra_address, user, port, identity_file, known_hosts, proxy_jump, sudo, paths, jmx, dc, rack, labels
+    inventory.yaml:2:209: unknown key 'prt' in a node: did you mean 'port'? expected one of host, address, cassandra_address, host_id, user, port, identity_file, known_hosts, proxy_jump, sudo, paths, jmx, dc, rack, labels
       2 | röße-16, größe-17, größe-18, größe-19, {host: z, prt: …
         |                                                  ^^^
     inventory.yaml:2:218: host is the truth value y, expected text; write "y" if that is meant
