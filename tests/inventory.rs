@@ -268,7 +268,8 @@ fn nodes_are_selected_by_what_the_inventory_says_of_them() {
 }
 
 fn draft() -> Draft {
-    let node = |host: &str, dc: Option<&str>, rack: Option<&str>| DraftNode { host_id: None,
+    let node = |host: &str, dc: Option<&str>, rack: Option<&str>| DraftNode {
+        host_id: None,
         host: host.to_owned(),
         dc: dc.map(str::to_owned),
         rack: rack.map(str::to_owned),

@@ -277,9 +277,9 @@ fn files(row: &Row, findings: &mut Vec<Finding>) {
             Severity::Info,
             Check::LeftOver,
             format!(
-                "{} of dropped tables hold {}: {}{more}",
-                human::count(left.len() as u64, "folder"),
+                "{} in {} of dropped tables: {}{more}",
                 human::bytes(bytes),
+                human::count(left.len() as u64, "folder"),
                 names.join(", ")
             ),
             "keep them as long as the dropped data may be wanted back",

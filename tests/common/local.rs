@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Runs commands with this folder first in PATH.
 #[derive(Clone)]
-pub struct Local {
-    pub bin: PathBuf,
+pub(crate) struct Local {
+    pub(crate) bin: PathBuf,
 }
 
 impl Connect for Local {

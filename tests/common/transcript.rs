@@ -8,12 +8,12 @@ use std::sync::Mutex;
 use ringhaul::node::{Command, Connect, Ended, Endpoint, Exit, Node, NodeError, Sink};
 
 /// A folder with a text a node. A node without a text refuses the connection.
-pub struct Transcripts {
-    pub folder: PathBuf,
+pub(crate) struct Transcripts {
+    pub(crate) folder: PathBuf,
 }
 
 /// One node's answers: to each command the replies in their order, the last one repeated.
-pub struct Replay {
+pub(crate) struct Replay {
     name: String,
     replies: Mutex<HashMap<String, Vec<Reply>>>,
 }
