@@ -44,6 +44,9 @@ pub struct Joined {
     pub disputed: Vec<(usize, usize)>,
 }
 
+/// One kind of evidence.
+type IsMatch<'a> = dyn Fn(&Identity, &Member) -> bool + 'a;
+
 /// Joins `nodes` with the members of `ring`, the strongest evidence first.
 pub fn join(nodes: &[Identity], ring: &Ring) -> Joined {
     let mut joined = Joined { member_of: vec![None; nodes.len()], ..Joined::default() };
@@ -58,8 +61,7 @@ pub fn join(nodes: &[Identity], ring: &Ring) -> Joined {
     };
     let by_claim =
         |node: &Identity, member: &Member| node.claimed.iter().any(|text| names(text, member));
-    let kinds: [&dyn Fn(&Identity, &Member) -> bool; 4] =
-        [&by_host_id, &by_writing, &by_peer, &by_claim];
+    let kinds: [&IsMatch; 4] = [&by_host_id, &by_writing, &by_peer, &by_claim];
     for is_match in kinds {
         let wishes: Vec<(usize, usize)> = (0..nodes.len())
             .filter(|node| joined.member_of[*node].is_none())

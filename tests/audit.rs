@@ -1,4 +1,5 @@
 //! Whole audits, replayed: what real rings answered, and what people and machines are told.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 #[path = "common/transcript.rs"]
 mod transcript;

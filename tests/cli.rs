@@ -1,4 +1,5 @@
 //! The program as a shell sees it: exit codes, what stands on which stream, help.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! The survey's script and the real `find`, on a tree of files made here: odd names, a keyspace
 //! called `backups`, index folders, sets that lack components.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 #[path = "common/local.rs"]
 mod local;

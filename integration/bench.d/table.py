@@ -30,6 +30,7 @@ def least(label, column):
     if not good:
         return None
     row = {key: min(run[key] for run in good) for key in ("wall", "cpu", "pss", "server")}
+    row["all"] = min(run["cpu"] + run["server"] for run in good)
     row["processes"] = max(run["processes"] for run in good)
     row["scale"] = good[0]["scale"]
     row["spread"] = max(run["wall"] for run in good) / row["wall"]
@@ -55,7 +56,7 @@ for column in columns:
     reference = next((row for label, row in rows.items() if row and label.startswith(args.reference)), None)
     server = any(row and row["server"] for row in rows.values())
     header = [names.get(column, column), "wall s", f"x {args.reference}", "controller CPU s", f"x {args.reference}",
-              "peak memory MiB", "processes"] + (["nodes' CPU s"] if server else []) + ["worst/best wall"]
+              "peak memory MiB", "processes"] + (["nodes' CPU s", "all CPU s", f"x {args.reference}"] if server else []) + ["worst/best wall"]
     lines = []
     for label, row in rows.items():
         if row is None:
@@ -68,7 +69,7 @@ for column in columns:
 
         lines.append([label, f"{row['wall']:.2f}", ratio("wall"), f"{row['cpu']:.2f}", ratio("cpu"),
                       f"{row['pss'] / 1024:.0f}", f"{row['processes']}"]
-                     + ([f"{row['server']:.1f}"] if server else []) + [f"{row['spread']:.2f}"])
+                     + ([f"{row['server']:.1f}", f"{row['all']:.1f}", ratio("all")] if server else []) + [f"{row['spread']:.2f}"])
     table(header, lines)
     print()
 count = max(sum(1 for run in runs if (run["label"], run["column"]) == (label, column))
@@ -77,5 +78,8 @@ others = [run["others"] for run in runs]
 whose = "other programs on this machine" if any(run["server"] for run in runs) else "the nodes and other programs on this machine"
 print(f"Least of {count} interleaved runs each. CPU and memory (PSS, sampled) are those of the controller and all its child processes;"
       f"\n{whose} used {min(others):.1f} to {max(others):.1f} cores meanwhile.")
+if any(run["server"] for run in runs):
+    print("All CPU, controller and nodes together, is what bounds the wall clock as long as both are one machine; "
+          "it hardly moves\nwith what else the machine does, while the wall clock does.")
 for remark in dict.fromkeys(remarks):
     print("NOT COUNTED: " + remark)

@@ -21,7 +21,7 @@ pub(super) fn all(rows: &[Row], ring: &Fact<Ring>, findings: &mut Vec<Finding>) 
         });
     }
     for (what, value) in QUESTIONS {
-        disagreement(what, &rows.iter().map(|row| value(row)).collect::<Vec<_>>(), rows, findings);
+        disagreement(what, &rows.iter().map(value).collect::<Vec<_>>(), rows, findings);
     }
 }
 

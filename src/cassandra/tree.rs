@@ -141,10 +141,8 @@ impl Tree {
         self.count()?;
         let file = File { is_file, links, size, modified };
         match parts.as_slice() {
-            [keyspace, folder, name] => {
-                if file.is_file && sstable::split_name(name).is_some_and(|(_, c)| c == "Data.db") {
-                    self.table(dir, keyspace, folder).live_data_files += 1;
-                }
+            [keyspace, folder, name] if file.is_file && is_data(name) => {
+                self.table(dir, keyspace, folder).live_data_files += 1;
             }
             [keyspace, folder, "backups", name] => {
                 self.backup_file(dir, keyspace, folder, None, name, file);
@@ -277,6 +275,11 @@ struct File {
     links: u64,
     size: u64,
     modified: i64,
+}
+
+/// Whether a live component is the one that every SSTable has.
+fn is_data(name: &str) -> bool {
+    sstable::split_name(name).is_some_and(|(_, component)| component == "Data.db")
 }
 
 impl File {

@@ -111,8 +111,7 @@ async fn join_with(
     ring: &Ring,
     in_flight: usize,
 ) -> Joined {
-    let by_word =
-        join::join(&nodes.iter().map(|node| Identity::of(node)).collect::<Vec<_>>(), ring);
+    let by_word = join::join(&nodes.iter().map(Identity::of).collect::<Vec<_>>(), ring);
     // Only nodes that are not found by what is written are gone to.
     let identities = run::peers::find(connector, nodes, &by_word.member_of, in_flight).await;
     join::join(&identities, ring)

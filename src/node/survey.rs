@@ -111,14 +111,13 @@ fn with_what_was_learnt(
     answer: &Answer,
 ) -> Option<Nodetool> {
     let mut better = tool.clone();
-    match failure?.kind {
-        WhyKind::CommandNotFound if tool.path.is_none() => {
-            better.path = Some(answer.nodetools.first()?.clone());
-        }
-        WhyKind::CassandraDown if tool.port.is_none() => {
-            better.port = Some(answer.process.known()?.as_ref()?.jmx_port?);
-        }
-        _ => return None,
+    let kind = failure?.kind;
+    if kind == WhyKind::CommandNotFound && tool.path.is_none() {
+        better.path = Some(answer.nodetools.first()?.clone());
+    } else if kind == WhyKind::CassandraDown && tool.port.is_none() {
+        better.port = Some(answer.process.known()?.as_ref()?.jmx_port?);
+    } else {
+        return None;
     }
     Some(better)
 }
@@ -164,7 +163,7 @@ fn facts(answer: Answer, live: Fact<bool>) -> Facts {
         Fact::Known(None) if live.known().is_some() => {
             Fact::unknown(WhyKind::NotPermitted, "the node hides the Cassandra process")
         }
-        process => process,
+        process @ (Fact::Known(_) | Fact::Unknown(_)) => process,
     };
     let version = match &process {
         Fact::Known(Some(process)) => process.version.clone().map_or_else(

@@ -7,10 +7,13 @@ use tokio::sync::OnceCell;
 
 use crate::node::{Connect, Endpoint, NodeError};
 
+/// A line, or why there is none, once it was tried.
+type Cell<N> = OnceCell<Result<Arc<N>, NodeError>>;
+
 /// The lines of one run.
 pub struct Lines<C: Connect> {
     connector: Arc<C>,
-    cells: HashMap<Endpoint, OnceCell<Result<Arc<C::Node>, NodeError>>>,
+    cells: HashMap<Endpoint, Cell<C::Node>>,
 }
 
 impl<C: Connect> Lines<C> {

@@ -20,11 +20,9 @@ const MOST_ASKED: usize = 32;
 
 /// Asks `specs` in their order, one at a time as long as each answers soon.
 pub async fn ask<C: Connect>(lines: &Lines<C>, specs: &[NodeSpec], limits: Limits) -> Fact<Ring> {
-    let mut waiting = specs.iter().take(MOST_ASKED);
     let mut asked = FuturesUnordered::new();
     let mut first_failure: Option<Why> = None;
-    loop {
-        let Some(spec) = waiting.next() else { break };
+    for spec in specs.iter().take(MOST_ASKED) {
         asked.push(ask_one(lines, spec, limits));
         // Wait for an answer, a failure of all that are asked, or the end of patience.
         while let Ok(answer) = tokio::time::timeout(PATIENCE, asked.next()).await {

@@ -1,4 +1,5 @@
 //! A door that replays what `ringhaul audit --transcript` recorded.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must fail")]
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
