@@ -51,7 +51,7 @@ fn an_inventory_written_from_the_ring_is_audited_as_it_is() {
         "--write",
         &written,
     ]);
-    assert_eq!(again.code, 2, "{}", again.stderr);
+    assert_eq!(again.code, 64, "{}", again.stderr);
     assert!(again.stderr.contains("--force"), "{}", again.stderr);
     assert_eq!(fs::read_to_string(&written).expect("it is there"), mine);
 }

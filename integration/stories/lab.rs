@@ -187,12 +187,18 @@ impl Lab {
         Running::start(command.arg(env!("CARGO_BIN_EXE_ringhaul")).args(arguments))
     }
 
-    /// Audits the lab's inventory with `QUICK` limits and `arguments`; JSON, and how it ended.
+    /// Audits the lab's inventory with `QUICK` limits; returns the JSON, and how it ended.
     #[track_caller]
     pub(crate) fn audit(&self, arguments: &[&str]) -> (Value, Ended) {
+        self.audit_within(&[&QUICK[..], arguments].concat())
+    }
+
+    /// Audits the lab's inventory with limits of its own, or the ordinary ones.
+    #[track_caller]
+    pub(crate) fn audit_within(&self, limits: &[&str]) -> (Value, Ended) {
         let inventory = self.path("inventory.yaml");
         let audit = ["audit", "--json", "-i", &inventory];
-        let ended = self.ringhaul(&[&audit[..], &QUICK, arguments].concat());
+        let ended = self.ringhaul(&[&audit[..], limits].concat());
         (parsed(&ended), ended)
     }
 

@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::lab::{Lab, row};
-use super::three_nodes::THREE;
-use super::versions::MIXED;
 
 /// How long a node may take to come back. 10 s alone; several others build and test here, too.
 const BACK: Duration = Duration::from_secs(150);
@@ -15,7 +13,7 @@ const BACK: Duration = Duration::from_secs(150);
 /// Kills these nodes, starts them and audits at once, again and again, until all are enabled.
 /// Until then each of them may only be unknown.
 #[track_caller]
-fn audit_while_starting(lab: &Lab, nodes: &[u8]) {
+pub(crate) fn audit_while_starting(lab: &Lab, nodes: &[u8]) {
     lab.side_by_side(nodes, |node| {
         let node = node.to_string();
         lab.ring("fault", &[&node, "kill"]);
@@ -46,16 +44,4 @@ fn audit_while_starting(lab: &Lab, nodes: &[u8]) {
         reasons.iter().any(|reason| !reason.is_null()),
         "no audit came in time to see it start"
     );
-}
-
-#[test]
-fn a_starting_node_of_4_0_and_one_of_4_1_are_neither_on_nor_off() {
-    let lab = MIXED.turn();
-    audit_while_starting(&lab, &[1, 2]);
-}
-
-#[test]
-fn a_starting_node_of_5_0_is_neither_on_nor_off() {
-    let lab = THREE.turn();
-    audit_while_starting(&lab, &[2]);
 }

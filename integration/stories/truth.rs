@@ -55,9 +55,9 @@ for root in roots:
                     wanted = open(os.path.join(where, descriptor + '-TOC.txt')).read().split()
                 whole = wanted and all(os.path.exists(os.path.join(where, descriptor + '-' + c)) for c in wanted)
                 backups['sets' if whole else 'incomplete_sets'] += 1
-                made = max(components.values())
-                backups['oldest'] = min(made, backups['oldest'] or made)
-                backups['newest'] = max(made, backups['newest'] or made)
+                for made in components.values():
+                    backups['oldest'] = min(made, backups['oldest'] or made)
+                    backups['newest'] = max(made, backups['newest'] or made)
             shots = os.path.join(here, 'snapshots')
             total = sum(stat.st_size for _, _, stat in files(os.path.join(here, 'backups')))
             for tag in sorted(os.listdir(shots)) if os.path.isdir(shots) else []:
@@ -153,19 +153,24 @@ pub(crate) fn of(lab: &Lab, nodes: &[Made]) -> BTreeMap<u8, Value> {
 }
 
 /// Facts that need a look at the files.
-pub(crate) const FILES: [&str; 4] = ["backups", "snapshots", "left_overs", "disks"];
+const FILES: [&str; 4] = ["backups", "snapshots", "left_overs", "disks"];
 
-/// Returns what an audit said of a node, in the form of [`of`].
-pub(crate) fn told(row: &Value, like: &Value) -> Value {
-    let wanted = like.as_object().into_iter().flatten();
-    let mut told: Map<String, Value> =
-        wanted.map(|(name, _)| (name.clone(), row[name].clone())).collect();
-    for disk in told.get_mut("disks").and_then(Value::as_array_mut).into_iter().flatten() {
-        // It is another from one moment to the next.
-        let free = disk.as_object_mut().and_then(|disk| disk.remove("free"));
-        assert!(free.is_some_and(|free| free.is_u64()), "no free space in {row:#}");
+/// Asserts that an audit's row says of a node just what is true; prints what differs alone.
+#[track_caller]
+pub(crate) fn assert_told(row: &Value, truth: &Value) {
+    let mut differs = String::new();
+    for (name, is) in truth.as_object().into_iter().flatten() {
+        let mut told = row[name].clone();
+        for disk in told.as_array_mut().into_iter().flatten().filter(|_| name == "disks") {
+            // It is another from one moment to the next.
+            let free = disk.as_object_mut().and_then(|disk| disk.remove("free"));
+            assert!(free.is_some_and(|free| free.is_u64()), "no free space in {row:#}");
+        }
+        if told != *is {
+            differs += &format!("\n{name} was told as {told:#}\nand is {is:#}");
+        }
     }
-    Value::Object(told)
+    assert!(differs.is_empty(), "node {}:{differs}", row["name"]);
 }
 
 fn verdict(live: bool, configured: bool) -> &'static str {

@@ -42,7 +42,6 @@ pub(super) async fn log_in(
     limit: Duration,
 ) -> Result<(), Out> {
     let files = keyring.files(settings);
-    check_files(settings, &files).map_err(Out::Now)?;
     let mut notes = Vec::new();
     let listed = match &settings.agent {
         Some(socket) => keyring.agent(socket).await.unwrap_or_else(|why| {
@@ -51,6 +50,7 @@ pub(super) async fn log_in(
         }),
         None => Vec::new(),
     };
+    check_files(settings, &files, &listed).map_err(Out::Now)?;
     let offers = order(settings, &files, &listed, keyring.can_ask(), &mut notes);
     let end = Arc::clone(&line.end);
     let mut login = Login {

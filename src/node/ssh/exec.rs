@@ -82,15 +82,18 @@ impl Running {
                 // Only once sshd has started the command is there somebody to read it.
                 () = &mut stdin, if heard.accepted => continue,
             };
-            if matches!(message, None | Some(ChannelMsg::Close)) {
-                self.closed = true;
+            let Some(message) = message else { break };
+            if matches!(message, ChannelMsg::Close) {
+                heard.whole = true;
                 break;
             }
-            if let Some(message) = message {
-                heard.take(message, sink)?;
-            }
+            heard.take(message, sink)?;
         }
-        heard.end(line)
+        self.closed = true;
+        heard.end(|| match line.handle.is_closed() {
+            true => line.end.lost(),
+            false => NodeError::Lost { cause: "the command ended without an exit status".into() },
+        })
     }
 }
 
@@ -131,6 +134,8 @@ struct Heard<'a> {
     exit: Option<Exit>,
     /// sshd has started something for us.
     accepted: bool,
+    /// There is no more output. sshd may tell the exit before the last of it.
+    whole: bool,
 }
 
 impl<'a> Heard<'a> {
@@ -142,6 +147,7 @@ impl<'a> Heard<'a> {
             printed: 0,
             exit: None,
             accepted: false,
+            whole: false,
         }
     }
 
@@ -152,6 +158,7 @@ impl<'a> Heard<'a> {
     fn take(&mut self, message: ChannelMsg, sink: &mut Sink<'_>) -> Result<(), NodeError> {
         match message {
             ChannelMsg::Success => self.accepted = true,
+            ChannelMsg::Eof => self.whole = true,
             ChannelMsg::Failure => {
                 return Err(NodeError::NoCommand { cause: "it refused the request".into() });
             }
@@ -192,14 +199,12 @@ impl<'a> Heard<'a> {
     }
 
     /// Returns how the command ended, now that its channel has.
-    fn end(self, line: &Line) -> Result<Ended, NodeError> {
-        let Some(exit) = self.exit else {
-            // A missing exit status is never a success: sshd was killed, or the line broke.
-            return Err(if line.handle.is_closed() {
-                line.end.lost()
-            } else {
-                NodeError::Lost { cause: "the command ended without an exit status".into() }
-            });
+    ///
+    /// Without an exit, or without the end of the output, it is `lost` and never a success: sshd
+    /// was killed, or the line broke.
+    fn end(self, lost: impl FnOnce() -> NodeError) -> Result<Ended, NodeError> {
+        let Some(exit) = self.exit.filter(|_| self.whole) else {
+            return Err(lost());
         };
         if self.noise.is_over() {
             return Ok(Ended { exit, stderr: self.stderr });
@@ -210,5 +215,51 @@ impl<'a> Heard<'a> {
         Err(NodeError::NoCommand {
             cause: if said.is_empty() { format!("it printed nothing, {exit:?}") } else { said },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn ended(messages: Vec<ChannelMsg>) -> Result<Ended, NodeError> {
+        let command = Command::new(["true"], Duration::from_secs(1));
+        let mut heard = Heard::new("W0rd", &command);
+        for message in messages {
+            heard.take(message, &mut |_: &[u8]| ControlFlow::Continue(()))?;
+        }
+        heard.end(|| NodeError::Lost { cause: "gone".into() })
+    }
+
+    fn data(text: &'static str) -> ChannelMsg {
+        ChannelMsg::Data { data: text.as_bytes().into() }
+    }
+
+    #[test]
+    fn an_exit_counts_only_with_the_end_of_the_output() {
+        let exit = || ChannelMsg::ExitStatus { exit_status: 0 };
+        let lost = Err(NodeError::Lost { cause: "gone".into() });
+        let success = Ok(Ended { exit: Exit::Code(0), stderr: Vec::new() });
+        assert_eq!(ended(vec![data("W0rd\n"), exit(), data("x"), ChannelMsg::Eof]), success);
+        assert_eq!(ended(vec![data("W0rd\n"), ChannelMsg::Eof, exit()]), success);
+        // sshd died between the exit and the last of the output.
+        assert_eq!(ended(vec![data("W0rd\n"), data("x"), exit()]), lost);
+        assert_eq!(ended(vec![data("W0rd\n"), data("x"), ChannelMsg::Eof]), lost);
+        assert_eq!(ended(Vec::new()), lost);
+    }
+
+    #[test]
+    fn an_exit_without_the_word_says_what_was_printed_instead() {
+        let exit = || ChannelMsg::ExitStatus { exit_status: 1 };
+        let says = |messages| match ended(messages) {
+            Err(NodeError::NoCommand { cause }) => cause,
+            other => panic!("{other:?}"),
+        };
+        let stderr = ChannelMsg::ExtendedData { data: "no\tshell\n".into(), ext: 1 };
+        assert_eq!(says(vec![data("bye\n"), stderr, ChannelMsg::Eof, exit()]), r"bye; no\tshell");
+        assert_eq!(says(vec![ChannelMsg::Eof, exit()]), "it printed nothing, Code(1)");
+        assert_eq!(says(vec![ChannelMsg::Failure]), "it refused the request");
     }
 }

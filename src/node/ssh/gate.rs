@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
 use super::host_keys::HostKeys;
+use super::known_hosts::Found;
 use super::settings::Settings;
 use crate::node::NodeError;
 use crate::text::one_line;
@@ -56,6 +57,8 @@ impl From<russh::Error> for Fault {
 pub(super) struct Gate {
     pub(super) settings: Arc<Settings>,
     pub(super) host_keys: Arc<HostKeys>,
+    /// The host's keys on file.
+    pub(super) found: Found,
     pub(super) accept_new: bool,
     pub(super) end: Arc<End>,
 }
@@ -65,7 +68,7 @@ impl client::Handler for Gate {
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Fault> {
         self.host_keys
-            .check(&self.settings, key.public_key().key_data(), self.accept_new)
+            .check(&self.settings, &self.found, key.public_key().key_data(), self.accept_new)
             .map_err(Fault::Node)?;
         Ok(true)
     }

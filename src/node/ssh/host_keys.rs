@@ -10,7 +10,7 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, HashAlg};
 
 use super::chance::random_bytes;
-use super::known_hosts::{self, Entry, Place, Verdict};
+use super::known_hosts::{self, Entry, Found, Place, Verdict};
 use super::settings::Settings;
 use crate::node::NodeError;
 use crate::text::one_line;
@@ -25,17 +25,18 @@ pub(super) struct HostKeys {
 }
 
 impl HostKeys {
-    /// Returns the types of the keys on file for a host, which are the ones to ask it for.
+    /// Returns the keys on file for a host.
     ///
     /// # Errors
     /// [`NodeError::Local`]: a file that is there and cannot be read.
-    pub(super) fn types(&self, settings: &Settings) -> Result<Vec<Algorithm>, NodeError> {
+    pub(super) fn find(&self, settings: &Settings) -> Result<Found, NodeError> {
         self.load(settings)?;
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(known_hosts::types(entries(&files, settings), &settings.names()))
+        let files = settings.known_hosts.iter().filter_map(|path| files.get(path));
+        Ok(known_hosts::find(files.flatten(), &settings.names()))
     }
 
-    /// Judges the key a host shows.
+    /// Judges the key a host shows by what was found on file.
     ///
     /// # Errors
     /// [`NodeError::HostKey`] for every key that is not on file, and [`NodeError::Local`] when a
@@ -43,26 +44,21 @@ impl HostKeys {
     pub(super) fn check(
         &self,
         settings: &Settings,
+        found: &Found,
         key: &KeyData,
         accept_new: bool,
     ) -> Result<(), NodeError> {
-        let verdict = self.verdict(settings, key)?;
+        let verdict = found.verdict(key);
         if verdict != Verdict::Unknown || !accept_new {
             return refusal(settings, key, verdict);
         }
         let _alone = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         // Another line may have added it while we waited.
-        let verdict = self.verdict(settings, key)?;
+        let verdict = self.find(settings)?.verdict(key);
         if verdict == Verdict::Unknown {
             return self.add(settings, key);
         }
         refusal(settings, key, verdict)
-    }
-
-    fn verdict(&self, settings: &Settings, key: &KeyData) -> Result<Verdict, NodeError> {
-        self.load(settings)?;
-        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(known_hosts::verdict(entries(&files, settings), &settings.names(), key))
     }
 
     /// Reads the host's files if nobody has read them yet.
@@ -94,17 +90,9 @@ impl HostKeys {
         let added = known_hosts::parse(&line, path);
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
         let entries = files.entry(path.clone()).or_default();
-        entries.extend(added.into_iter().map(Entry::without_line));
+        entries.extend(added.into_iter().map(Entry::without_number));
         Ok(())
     }
-}
-
-/// Returns the lines of the host's files, file by file.
-fn entries<'a>(
-    files: &'a HashMap<PathBuf, Vec<Entry>>,
-    settings: &'a Settings,
-) -> impl Iterator<Item = &'a Entry> + Clone {
-    settings.known_hosts.iter().filter_map(|path| files.get(path)).flatten()
 }
 
 /// Appends one line in one write, so that writers beside us do not cut it in two.
@@ -202,7 +190,7 @@ fn shell_word(word: &str) -> String {
 
 fn spot(place: &Place) -> String {
     let file = one_line(place.file.to_string_lossy().as_bytes(), 200);
-    place.line.map_or(file.clone(), |line| format!("{file}:{line}"))
+    place.number.map_or(file.clone(), |line| format!("{file}:{line}"))
 }
 
 fn local(path: &Path, error: &std::io::Error) -> NodeError {

@@ -131,6 +131,10 @@ impl Keyring {
 }
 
 impl KeyFile {
+    pub(super) fn new(path: PathBuf, public: Option<PublicKey>, body: Body) -> Self {
+        Self { path, public, body, unlocked: tokio::sync::Mutex::default() }
+    }
+
     /// Returns the decrypted key if nobody has to be asked for it.
     pub(super) fn open(&self) -> Option<Result<Arc<PrivateKey>, String>> {
         match &self.body {
@@ -163,7 +167,7 @@ fn ask_and_decrypt(key: &KeyFile, ask: Option<&AskPassphrase>) -> Result<Arc<Pri
 /// Reads a key file; what is wrong with it is part of the answer.
 fn read(path: &Path) -> KeyFile {
     let (public, body) = read_body(path);
-    KeyFile { path: path.to_path_buf(), public, body, unlocked: tokio::sync::Mutex::default() }
+    KeyFile::new(path.to_path_buf(), public, body)
 }
 
 fn read_body(path: &Path) -> (Option<PublicKey>, Body) {
@@ -176,6 +180,7 @@ fn read_body(path: &Path) -> (Option<PublicKey>, Body) {
     let unusable = |what: &dyn std::fmt::Display| {
         (None, Body::Unusable(one_line(what.to_string().as_bytes(), 200)))
     };
+    let shown = one_line(path.to_string_lossy().as_bytes(), 120);
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -200,7 +205,7 @@ fn read_body(path: &Path) -> (Option<PublicKey>, Body) {
         };
     }
     if open_to_others(&meta) {
-        return unusable(&format!("others may read it: chmod 600 {}", path.display()));
+        return unusable(&format!("others may read it: chmod 600 {shown}"));
     }
     if let Ok(key) = PrivateKey::from_openssh(&text)
         && key.is_encrypted()
@@ -211,14 +216,25 @@ fn read_body(path: &Path) -> (Option<PublicKey>, Body) {
         Ok(key)
             if matches!(key.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256) =>
         {
-            unusable(&"it needs its security token: add it to ssh-agent")
+            let how = "it needs its security token: add it to ssh-agent".to_owned();
+            (Some(key.public_key().clone()), Body::Unusable(how))
         }
         Ok(key) => (Some(key.public_key().clone()), Body::Open(Arc::new(key))),
+        // The passphrase would be asked for, and never fit.
+        Err(_) if text.contains("Proc-Type: 4,ENCRYPTED") && !is_known_pem(&text) => {
+            let how = format!("its old encryption is not supported: ssh-keygen -p -f {shown}");
+            (beside(), Body::Unusable(how))
+        }
         Err(_) if text.contains("ENCRYPTED") || text.contains("Encryption: ") => {
             (beside(), Body::Locked(text))
         }
         Err(error) => unusable(&error),
     }
+}
+
+/// Whether russh decrypts this file of the format before OpenSSH's own.
+fn is_known_pem(text: &str) -> bool {
+    text.contains("BEGIN RSA PRIVATE KEY") && text.contains("DEK-Info: AES-128-CBC")
 }
 
 /// Whether others may read a file of ours. OpenSSH lets files of other owners pass.
@@ -245,3 +261,7 @@ async fn list(socket: &Path) -> Listed {
 fn no_agent(socket: &Path, why: &dyn std::fmt::Display) -> String {
     one_line(format!("no agent at {}: {why}", socket.display()).as_bytes(), 200)
 }
+
+#[cfg(test)]
+#[path = "keys_tests.rs"]
+mod tests;

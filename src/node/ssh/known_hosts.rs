@@ -39,19 +39,25 @@ impl Names {
     }
 }
 
-/// One line that holds a key.
-#[derive(Debug, Clone)]
+/// One line of a file: whose key, and the key.
+#[derive(Debug)]
 pub(super) struct Entry {
     hosts: Hosts,
+    line: Line,
+}
+
+/// A key on file.
+#[derive(Debug, Clone)]
+struct Line {
     revoked: bool,
     key: KeyData,
     place: Place,
 }
 
 impl Entry {
-    /// Forgets the line, for an entry that was added to a file others may write too.
-    pub(super) fn without_line(mut self) -> Self {
-        self.place.line = None;
+    /// Forgets the line's number, for an entry that was added to a file others may write too.
+    pub(super) fn without_number(mut self) -> Self {
+        self.line.place.number = None;
         self
     }
 }
@@ -60,11 +66,12 @@ impl Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) file: Arc<PathBuf>,
-    pub(super) line: Option<usize>,
+    pub(super) number: Option<usize>,
 }
 
-#[derive(Clone)]
 enum Hosts {
+    /// Names without wildcards, which most files hold nothing but.
+    Names(Vec<String>),
     Patterns(Vec<String>),
     /// HMAC-SHA1 with the line's salt as its key, made once: at a thousand hosts and a thousand
     /// lines the salts alone would be a million hashes.
@@ -77,7 +84,7 @@ enum Hosts {
 impl std::fmt::Debug for Hosts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Patterns(patterns) => write!(f, "{patterns:?}"),
+            Self::Names(names) | Self::Patterns(names) => write!(f, "{names:?}"),
             Self::Hashed { .. } => f.write_str("hashed"),
         }
     }
@@ -86,11 +93,12 @@ impl std::fmt::Debug for Hosts {
 impl Hosts {
     fn hold(&self, name: &str) -> bool {
         match self {
+            Self::Names(names) => names.iter().any(|own| own == name),
             Self::Patterns(patterns) => {
                 pattern::list_matches(patterns.iter().map(String::as_str), name)
             }
             Self::Hashed { salted, hash } => {
-                let mut mac = salted.clone();
+                let mut mac = Hmac::clone(salted);
                 mac.update(name.as_bytes());
                 mac.finalize().into_bytes().as_slice() == hash
             }
@@ -115,7 +123,7 @@ pub(super) enum Verdict {
 pub(super) fn parse(text: &str, file: &Path) -> Vec<Entry> {
     let file = Arc::new(file.to_path_buf());
     let lines = text.lines().enumerate();
-    let place = |index| Place { file: Arc::clone(&file), line: Some(index + 1) };
+    let place = |index| Place { file: Arc::clone(&file), number: Some(index + 1) };
     lines.filter_map(|(index, line)| entry(line, || place(index))).collect()
 }
 
@@ -134,13 +142,16 @@ fn entry(line: &str, place: impl FnOnce() -> Place) -> Option<Entry> {
     let hosts = hosts(word)?;
     let (kind, base64) = (words.next()?, words.next()?);
     let key = PublicKey::from_openssh(&format!("{kind} {base64}")).ok()?.key_data().clone();
-    Some(Entry { hosts, revoked, key, place: place() })
+    let line = Line { revoked, key, place: place() };
+    Some(Entry { hosts, line })
 }
 
 fn hosts(word: &str) -> Option<Hosts> {
     match word.parse().ok()? {
         HostPatterns::Patterns(patterns) => {
-            Some(Hosts::Patterns(patterns.iter().map(|pattern| pattern.to_lowercase()).collect()))
+            let names: Vec<_> = patterns.iter().map(|pattern| pattern.to_lowercase()).collect();
+            let plain = names.iter().all(|name| !name.contains(['*', '?', '!']));
+            Some(if plain { Hosts::Names(names) } else { Hosts::Patterns(names) })
         }
         HostPatterns::HashedName { salt, hash } => {
             let salted = Box::new(Hmac::new_from_slice(&salt).ok()?);
@@ -149,71 +160,75 @@ fn hosts(word: &str) -> Option<Hosts> {
     }
 }
 
-/// Returns the types of the keys that are on file for a host, each once.
-pub(super) fn types<'a>(entries: impl Iterator<Item = &'a Entry>, names: &Names) -> Vec<Algorithm> {
-    let mut own = Vec::new();
-    let mut without_port = Vec::new();
-    for entry in entries.filter(|entry| !entry.revoked) {
-        let kind = entry.key.algorithm();
-        if !own.contains(&kind) && entry.hosts.hold(&names.own) {
-            own.push(kind);
-        } else if let Some(name) = &names.without_port
-            && !without_port.contains(&kind)
-            && entry.hosts.hold(name)
-        {
-            without_port.push(kind);
-        }
-    }
-    if own.is_empty() { without_port } else { own }
+/// The keys on file for one host.
+#[derive(Debug)]
+pub(super) struct Found {
+    own: Vec<Line>,
+    /// Looked for only when none is on file under the host's own name.
+    without_port: Vec<Line>,
 }
 
-/// Returns what the files say of `key`, shown by the host called `names`.
-pub(super) fn verdict<'a>(
-    entries: impl Iterator<Item = &'a Entry> + Clone,
-    names: &Names,
-    key: &KeyData,
-) -> Verdict {
-    let by_own = verdict_by(entries.clone(), &names.own, key);
-    let Some(without_port) = &names.without_port else {
-        return by_own;
+/// Looks up a host in all entries. At a thousand hashed lines this is what costs, so it is done
+/// once for a connection.
+pub(super) fn find<'a>(entries: impl Iterator<Item = &'a Entry> + Clone, names: &Names) -> Found {
+    let of = |name: &str| -> Vec<Line> {
+        let entries = entries.clone().filter(|entry| entry.hosts.hold(name));
+        entries.map(|entry| entry.line.clone()).collect()
     };
-    if by_own != Verdict::Unknown {
-        return by_own;
+    let own = of(&names.own);
+    let without_port = match &names.without_port {
+        Some(name) if own.iter().all(|line| line.revoked) => of(name),
+        Some(_) | None => Vec::new(),
+    };
+    Found { own, without_port }
+}
+
+impl Found {
+    /// Returns the types of the keys on file, each once.
+    pub(super) fn types(&self) -> Vec<Algorithm> {
+        let mut types = Vec::new();
+        for line in self.own.iter().chain(&self.without_port).filter(|line| !line.revoked) {
+            let kind = line.key.algorithm();
+            if !types.contains(&kind) {
+                types.push(kind);
+            }
+        }
+        types
     }
-    // A key on file for the host at port 22 is good enough for its other ports when it is the
-    // same; that the port has another one says nothing. A revoked key is revoked everywhere.
-    match verdict_by(entries, without_port, key) {
-        found @ (Verdict::Known | Verdict::Revoked(_)) => found,
-        Verdict::Changed(_) | Verdict::OtherType(..) | Verdict::Unknown => Verdict::Unknown,
+
+    /// Returns what is on file of `key`, which the host shows.
+    pub(super) fn verdict(&self, key: &KeyData) -> Verdict {
+        let own = verdict(&self.own, key);
+        if own != Verdict::Unknown {
+            return own;
+        }
+        // A key on file for the host at port 22 is good enough for its other ports when it is the
+        // same; that the port has another one says nothing. A revoked key is revoked everywhere.
+        match verdict(&self.without_port, key) {
+            found @ (Verdict::Known | Verdict::Revoked(_)) => found,
+            Verdict::Changed(_) | Verdict::OtherType(..) | Verdict::Unknown => Verdict::Unknown,
+        }
     }
 }
 
-fn verdict_by<'a>(entries: impl Iterator<Item = &'a Entry>, name: &str, key: &KeyData) -> Verdict {
-    let mut verdict = Verdict::Unknown;
-    for entry in entries {
-        let same_key = entry.key == *key;
-        let same_type = entry.key.algorithm() == key.algorithm();
-        let says_more = match &verdict {
-            Verdict::Unknown => true,
-            Verdict::OtherType(..) => same_type || entry.revoked,
-            // Rotation: several keys of a type may be on file, and one that fits is enough.
-            Verdict::Changed(_) | Verdict::Known => same_key || entry.revoked,
-            Verdict::Revoked(_) => break,
-        };
-        if !says_more || (entry.revoked && !same_key) || !entry.hosts.hold(name) {
-            continue;
-        }
-        verdict = if entry.revoked {
-            Verdict::Revoked(entry.place.clone())
-        } else if same_key {
-            Verdict::Known
-        } else if same_type {
-            Verdict::Changed(entry.place.clone())
-        } else {
-            Verdict::OtherType(entry.place.clone(), entry.key.algorithm())
-        };
+fn verdict(lines: &[Line], key: &KeyData) -> Verdict {
+    let mut same = lines.iter().filter(|line| line.key == *key);
+    if let Some(line) = same.clone().find(|line| line.revoked) {
+        return Verdict::Revoked(line.place.clone());
     }
-    verdict
+    // Rotation: several keys of a type may be on file, and one that fits is enough.
+    if same.next().is_some() {
+        return Verdict::Known;
+    }
+    let kind = key.algorithm();
+    let mut others = lines.iter().filter(|line| !line.revoked);
+    if let Some(line) = others.clone().find(|line| line.key.algorithm() == kind) {
+        return Verdict::Changed(line.place.clone());
+    }
+    match others.next() {
+        Some(line) => Verdict::OtherType(line.place.clone(), line.key.algorithm()),
+        None => Verdict::Unknown,
+    }
 }
 
 /// Returns the line that puts `key` on file for `name`, as OpenSSH writes it.

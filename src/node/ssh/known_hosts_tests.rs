@@ -10,11 +10,11 @@ fn key(text: &str) -> KeyData {
 }
 
 fn ask(file: &str, names: &Names, shown: &str) -> Verdict {
-    verdict(parse(file, Path::new("kh")).iter(), names, &key(shown))
+    find(parse(file, Path::new("kh")).iter(), names).verdict(&key(shown))
 }
 
 fn at(line: usize) -> Place {
-    Place { file: Arc::new("kh".into()), line: Some(line) }
+    Place { file: Arc::new("kh".into()), number: Some(line) }
 }
 
 fn node1() -> Names {
@@ -99,9 +99,9 @@ fn a_port_has_its_own_lines_and_falls_back_to_the_host() {
 #[test]
 fn types_on_file_are_those_of_the_host() {
     let entries = parse(&format!("node1 {E}\nnode2 {A}\n@revoked node1 {A}\n"), Path::new("kh"));
-    assert_eq!(types(entries.iter(), &node1()), [key(E).algorithm()]);
-    assert_eq!(types(entries.iter(), &Names::of("node1", 2222)), [key(E).algorithm()]);
-    assert_eq!(types(entries.iter(), &Names::of("node3", 22)), []);
+    assert_eq!(find(entries.iter(), &node1()).types(), [key(E).algorithm()]);
+    assert_eq!(find(entries.iter(), &Names::of("node1", 2222)).types(), [key(E).algorithm()]);
+    assert_eq!(find(entries.iter(), &Names::of("node3", 22)).types(), []);
 }
 
 #[test]

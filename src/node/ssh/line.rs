@@ -11,10 +11,8 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use super::Options;
 use super::channels::{self, Channels, Goodbyes};
 use super::gate::{End, Fault, Gate, Leashed};
-use super::host_keys::HostKeys;
 use super::settings::Settings;
 use crate::node::{NodeError, Stage};
 use crate::text::one_line;
@@ -135,41 +133,42 @@ pub(super) async fn tunnel(
     }
 }
 
-/// Does the handshake over `stream`: versions, key exchange, host key.
-pub(super) async fn greet<S>(
-    stream: S,
-    settings: &Arc<Settings>,
-    config: Arc<client::Config>,
-    host_keys: &Arc<HostKeys>,
-    options: &Options,
-    goodbyes: &Goodbyes,
-    (peer, via): (Option<IpAddr>, Option<Arc<Line>>),
-) -> Result<Line, Failed>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (leash, held) = oneshot::channel();
-    let first_words = Arc::new(Mutex::new(Vec::new()));
-    let end = Arc::new(End::default());
-    let stream = Leashed::new(stream, held, Arc::clone(&first_words));
-    let gate = Gate {
-        settings: Arc::clone(settings),
-        host_keys: Arc::clone(host_keys),
-        accept_new: options.accept_new_host_keys,
-        end: Arc::clone(&end),
-    };
-    let limit = options.handshake_timeout;
-    match timeout(limit, client::connect_stream(config, stream, gate)).await {
-        Ok(Ok(handle)) => {
-            let channels = Channels::new(goodbyes.clone());
-            Ok(Line { handle, end, channels, peer, _via: via, _leash: leash })
+/// What a handshake needs beside the stream.
+pub(super) struct Greeting {
+    pub(super) config: Arc<client::Config>,
+    pub(super) gate: Gate,
+    pub(super) limit: Duration,
+    pub(super) goodbyes: Goodbyes,
+}
+
+impl Greeting {
+    /// Does the handshake over `stream`: versions, key exchange, host key.
+    pub(super) async fn over<S>(
+        self,
+        stream: S,
+        peer: Option<IpAddr>,
+        via: Option<Arc<Line>>,
+    ) -> Result<Line, Failed>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (leash, held) = oneshot::channel();
+        let first_words = Arc::new(Mutex::new(Vec::new()));
+        let end = Arc::clone(&self.gate.end);
+        let stream = Leashed::new(stream, held, Arc::clone(&first_words));
+        let limit = self.limit;
+        match timeout(limit, client::connect_stream(self.config, stream, self.gate)).await {
+            Ok(Ok(handle)) => {
+                let channels = Channels::new(self.goodbyes);
+                Ok(Line { handle, end, channels, peer, _via: via, _leash: leash })
+            }
+            Ok(Err(Fault::Node(error))) => Err(Failed::Finally(error)),
+            Ok(Err(Fault::Russh(error))) => {
+                let words = first_words.lock().unwrap_or_else(PoisonError::into_inner);
+                Err(handshake_error(&error, &words, end.cause.get()))
+            }
+            Err(_) => Err(NodeError::TimedOut { stage: Stage::Handshake, after: limit }.into()),
         }
-        Ok(Err(Fault::Node(error))) => Err(Failed::Finally(error)),
-        Ok(Err(Fault::Russh(error))) => {
-            let words = first_words.lock().unwrap_or_else(PoisonError::into_inner);
-            Err(handshake_error(&error, &words, end.cause.get()))
-        }
-        Err(_) => Err(NodeError::TimedOut { stage: Stage::Handshake, after: limit }.into()),
     }
 }
 
@@ -199,7 +198,7 @@ fn handshake_error(error: &russh::Error, words: &[u8], said: Option<&String>) ->
             lost("the server could not prove that it holds its host key".into()).into()
         }
         // Too long a line, or too many of them, before the version.
-        russh::Error::Version => lost(format!("no SSH server answers there: {line:?}")).into(),
+        russh::Error::Version => lost(format!("no SSH server answers there: \"{line}\"")).into(),
         russh::Error::IO(_)
         | russh::Error::HUP
         | russh::Error::Disconnect
@@ -208,7 +207,7 @@ fn handshake_error(error: &russh::Error, words: &[u8], said: Option<&String>) ->
         | russh::Error::RecvError => {
             let why = match said {
                 Some(said) => said.clone(),
-                None if !is_ssh && !line.is_empty() => format!("the server said {line:?}"),
+                None if !is_ssh && !line.is_empty() => format!("the server said \"{line}\""),
                 None => "sshd's MaxStartups, or a firewall".into(),
             };
             Failed::Early(lost(format!("closed before the handshake was done: {why}")))

@@ -222,17 +222,26 @@ impl Shared {
         via: Option<&Arc<Line>>,
     ) -> Result<Line, Failed> {
         let options = &self.options;
-        let config = self.configs.get(&self.host_keys.types(settings)?, options);
-        let (host_keys, goodbyes) = (&self.host_keys, &self.goodbyes);
+        let found = self.host_keys.find(settings)?;
+        let greeting = line::Greeting {
+            config: self.configs.get(&found.types(), options),
+            gate: gate::Gate {
+                settings: Arc::clone(settings),
+                host_keys: Arc::clone(&self.host_keys),
+                found,
+                accept_new: options.accept_new_host_keys,
+                end: Arc::default(),
+            },
+            limit: options.handshake_timeout,
+            goodbyes: self.goodbyes.clone(),
+        };
         if let Some(via) = via {
             let stream = line::tunnel(via, settings, options.connect_timeout).await?;
-            let behind = (None, Some(Arc::clone(via)));
-            return line::greet(stream, settings, config, host_keys, options, goodbyes, behind)
-                .await;
+            return greeting.over(stream, None, Some(Arc::clone(via))).await;
         }
         let stream = line::dial(settings, options.connect_timeout).await?;
         let peer = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
-        line::greet(stream, settings, config, host_keys, options, goodbyes, (peer, None)).await
+        greeting.over(stream, peer, None).await
     }
 
     async fn log_in(&self, line: &mut Line, settings: &Settings) -> Result<(), auth::Out> {

@@ -19,19 +19,30 @@ pub(super) enum Offer {
     File(Arc<KeyFile>),
 }
 
-/// Refuses when a file the operator named cannot be used: going on with other keys would hide it.
-pub(super) fn check_files(settings: &Settings, files: &[Arc<KeyFile>]) -> Result<(), NodeError> {
+/// Refuses when a file the operator named cannot be used and the agent does not hold its key:
+/// going on with other keys would hide it.
+pub(super) fn check_files(
+    settings: &Settings,
+    files: &[Arc<KeyFile>],
+    agent: &[AgentIdentity],
+) -> Result<(), NodeError> {
     for (identity, file) in settings.identities.iter().zip(files) {
         let what = match &file.body {
             Body::Missing => "no such key file",
             Body::Unusable(what) => what,
             Body::PublicOnly | Body::Open(_) | Body::Locked(_) => continue,
         };
-        if identity.must_exist {
+        if identity.must_exist && !agent.iter().any(|id| holds(id, file)) {
             return Err(NodeError::Local(format!("{}: {what}", shown(&file.path))));
         }
     }
     Ok(())
+}
+
+/// Whether this key of the agent is the one of the file.
+fn holds(identity: &AgentIdentity, file: &KeyFile) -> bool {
+    let public = file.public.as_ref().map(PublicKey::key_data);
+    public == Some(identity.public_key().key_data())
 }
 
 /// Returns what is offered, in order, and notes what is not.
@@ -63,10 +74,10 @@ pub(super) fn order(
                 continue;
             }
             taken.push(public.key_data().clone());
-            let same = |id: &&AgentIdentity| id.public_key().key_data() == public.key_data();
-            let held: Vec<_> = agent.iter().filter(same).cloned().map(Box::new).collect();
-            if !held.is_empty() {
-                offers.extend(held.into_iter().map(Offer::Agent));
+            let before = offers.len();
+            let held = agent.iter().filter(|id| holds(id, file));
+            offers.extend(held.cloned().map(Box::new).map(Offer::Agent));
+            if offers.len() > before {
                 continue;
             }
         }
@@ -106,3 +117,7 @@ pub(super) fn print(public: &PublicKey) -> String {
     let print = public.fingerprint(HashAlg::Sha256).to_string();
     print.chars().take("SHA256:".len() + 12).collect::<String>() + "…"
 }
+
+#[cfg(test)]
+#[path = "offers_tests.rs"]
+mod tests;

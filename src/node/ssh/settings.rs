@@ -15,6 +15,9 @@ use super::{DEFAULT_PORT, Options};
 use crate::node::{Endpoint, NodeError};
 use crate::text::one_line;
 
+/// Characters of the longest name DNS knows, and some for an IPv6 zone.
+const LONGEST_HOST: usize = 300;
+
 /// How one host is reached, settled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Settings {
@@ -235,11 +238,17 @@ pub(super) fn local(text: String) -> NodeError {
     NodeError::Local(one_line(text.as_bytes(), 300))
 }
 
-/// Refuses what is no host name: it is given to `ssh` and to shells in the fixes we print.
+/// Refuses what is no host name: it is given to `ssh`, to shells in the fixes we print, and to
+/// the operator's terminal.
 fn check_host(host: &str) -> Result<(), NodeError> {
-    let bad = |c: char| c.is_whitespace() || c.is_control() || "'`\"$\\;&<>|(){},".contains(c);
-    if host.is_empty() || host.starts_with('-') || host.contains(bad) {
+    let bad = |c: char| c.is_whitespace() || "'`\"$\\;&<>|(){},*?!".contains(c);
+    let unsafe_to_show = one_line(host.as_bytes(), LONGEST_HOST) != host;
+    if host.is_empty() || host.starts_with('-') || host.contains(bad) || unsafe_to_show {
         return Err(local(format!("not a host name: {host:?}")));
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;

@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::Options;
 use super::config::{self, Odd, Roots, Rule, Said};
+use super::settings::local;
 use crate::node::{Endpoint, NodeError};
 use crate::text::one_line;
 
@@ -51,7 +52,7 @@ impl Source {
         let rules = self.rules.get_or_init(async || self.read()).await;
         match rules {
             Ok(rules) => Ok(config::lookup(rules, &endpoint.host)),
-            Err(Unread::Broken(text)) => Err(NodeError::Local(text.clone())),
+            Err(Unread::Broken(text)) => Err(local(text.clone())),
             Err(Unread::Odd(odd)) => {
                 let question = (endpoint.host.clone(), endpoint.user.clone(), endpoint.port);
                 let cell = {
@@ -76,21 +77,19 @@ impl Source {
             return config::parse(&String::from_utf8_lossy(&text), file, roots, 0)
                 .map_err(Unread::Odd);
         }
-        let mut rules = Vec::new();
         let user_file = user_include.join("config");
-        let system = Path::new("/etc/ssh");
-        let system_file = system.join("ssh_config");
-        for (file, roots) in
-            [(user_file, roots), (system_file, Roots { home: &self.home, include: system })]
-        {
+        check_mode(&user_file)?;
+        let system = Roots { home: &self.home, include: Path::new("/etc/ssh") };
+        let mut rules = Vec::new();
+        for (file, roots) in [(user_file, roots), (system.include.join("ssh_config"), system)] {
             let text = match std::fs::read(&file) {
                 Ok(text) => text,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(Unread::Broken(format!("{}: {error}", file.display()))),
             };
-            check_mode(&file)?;
-            let text = String::from_utf8_lossy(&text);
-            rules.push(Rule::File(config::parse(&text, &file, roots, 0).map_err(Unread::Odd)?));
+            let parsed = config::parse(&String::from_utf8_lossy(&text), &file, roots, 0);
+            // A `Host` of one file ends with it.
+            rules.push(Rule::File(parsed.map_err(Unread::Odd)?));
         }
         Ok(rules)
     }
@@ -134,7 +133,7 @@ impl Source {
     }
 }
 
-/// Refuses a config file others may write, as OpenSSH does.
+/// Refuses a config file of the user that others may write, as OpenSSH does.
 fn check_mode(file: &Path) -> Result<(), Unread> {
     use std::os::unix::fs::PermissionsExt;
 
