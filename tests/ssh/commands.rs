@@ -248,7 +248,7 @@ async fn a_server_that_runs_something_else_is_no_success() {
         ("ForceCommand printf '\\033[31mred\\n' >&2", r"\u{1b}[31mred"),
         ("ForceCommand true", "it printed nothing, Code(0)"),
         ("ForceCommand echo \"$SSH_ORIGINAL_COMMAND\"", "echo ringhaul-"),
-        ("ForceCommand yes", "it printed more than 262144 bytes instead: y\\ny\\n"),
+        ("ForceCommand yes", "it printed more than 262144 bytes instead: y / y /"),
         ("MaxSessions 0", "it opens no session for us (MaxSessions)"),
     ] {
         let (home, sshd) = pair(lines);
