@@ -10,14 +10,15 @@ nl='
 '
 say() { printf '\000%s %s\000' "$1" "$2"; }
 
-# May this file be read by us? Then plainly; else by sudo, which must not ask (-n).
+# May this file be read by us? Then plainly; else by sudo, which must not ask (-n). It ends the
+# shell, so it is called in $( ) alone, which is a shell of its own and then needs no second one.
 as_reader() {
     may=$1
     shift
     if [ "$sudo" = always ] || { [ "$sudo" = auto ] && [ "$may" = no ]; }; then
-        sudo -n -- "$@"
+        exec sudo -n -- "$@"
     else
-        "$@"
+        exec "$@"
     fi
 }
 
@@ -25,12 +26,18 @@ say now "$(date +%s)"
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 tool=$(command -v nodetool) && say nodetool "$tool"
 
-# The running Cassandra: the one whose JMX port is ours, or the only one. /proc/PID/comm is read
-# first, because a shell reads a file byte by byte and command lines are long.
-processes=0 pid='' other=''
-for dir in /proc/[0-9]*; do
-    { read -r comm < "$dir/comm"; } 2>/dev/null || continue
-    case $comm in java | jsvc* | *assandra*) ;; *) continue ;; esac
+# The running Cassandra: the one whose JMX port is ours, or the only one. One program reads the
+# names of all processes, and only those that may be it are looked at further.
+names=$(head -v -n 1 /proc/[0-9]*/comm 2>/dev/null)
+processes=0 pid='' other='' dir='' args='' rest=''
+set -f
+IFS=$nl
+for line in $names; do
+    case $line in
+        '==> /proc/'*) dir=${line#'==> '} dir=${dir%%/comm*}; continue ;;
+        java | jsvc* | *assandra*) ;;
+        *) continue ;;
+    esac
     line=$(tr '\000' '\n' < "$dir/cmdline") 2>/dev/null || continue
     case $line in *org.apache.cassandra.service.CassandraDaemon*) ;; *) continue ;; esac
     processes=$((processes + 1))
@@ -42,6 +49,8 @@ for dir in /proc/[0-9]*; do
         *) if [ "$jmx_port" = 7199 ]; then pid=$other args=$line; else rest=$line; fi ;;
     esac
 done
+unset IFS
+set +f
 [ -z "$pid" ] && [ "$processes" = 1 ] && pid=$other args=$rest
 say processes "$processes"
 
