@@ -151,18 +151,18 @@ fn backups(audit: &Audit, look: Look) -> String {
     let known: Vec<&Backups> =
         audit.rows.iter().filter_map(|row| row.facts.backups.known()).collect();
     if known.is_empty() {
-        return "backups on the nodes: not known".to_owned();
+        return "backups: not known".to_owned();
     }
     let sum = |value: fn(&Backups) -> u64| -> u64 { known.iter().map(|one| value(one)).sum() };
     let place = if known.len() == audit.rows.len() {
-        "the nodes".to_owned()
+        String::new()
     } else {
-        format!("{} of {} nodes, not known of the others", known.len(), audit.rows.len())
+        format!(" on {} of {} nodes (not known of the others)", known.len(), audit.rows.len())
     };
     let oldest = known.iter().filter_map(|one| one.oldest).min();
     let oldest = oldest.map(|then| format!(", oldest {}", human::age(then, look.now)));
     format!(
-        "backups on {place}: {}, {} ({} held by nothing else){}",
+        "backups{place}: {}, {} ({} held){}",
         human::count(sum(|one| one.sets + one.incomplete_sets), "set"),
         human::bytes(sum(|one| one.bytes)),
         human::bytes(sum(|one| one.held_bytes)),
