@@ -20,6 +20,11 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
+/// Returns the sum of numbers that come from nodes: a lie ends at the top and does not wrap round.
+pub fn sum(numbers: impl IntoIterator<Item = u64>) -> u64 {
+    numbers.into_iter().fold(0, u64::saturating_add)
+}
+
 /// `1 set`, `2 sets`.
 pub fn count(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }

@@ -35,7 +35,7 @@ impl Tree {
     fn new() -> Self {
         let tree = Self { root: tempfile::tempdir().unwrap() };
         tree.write("conf/cassandra.yaml", "incremental_backups: true\n");
-        tree.nodetool("echo running");
+        tree.nodetool("case $* in *netstats) echo Mode: NORMAL ;; *) echo running ;; esac");
         tree
     }
 
@@ -230,6 +230,33 @@ async fn what_cannot_be_learnt_is_unknown_and_the_rest_is_shown() {
     assert_eq!(facts.live.why().map(|why| why.kind), Some(WhyKind::TimedOut));
     assert_eq!(facts.configured().why().map(|why| why.kind), Some(WhyKind::FileNotFound));
     assert_eq!(facts.backups.known().map(|sum| sum.sets), Some(1));
+}
+
+#[tokio::test]
+async fn a_cassandra_yaml_cannot_make_the_survey_run_anything() {
+    let tree = Tree::new();
+    let made = tree.path("made").display().to_string();
+    for data in [
+        format!("[-exec, touch, {made}, ;]"),
+        format!("[\"/x\\0$(touch {made})\"]"),
+        format!("[\"/x\\n-exec touch {made} ;\"]"),
+        format!("['/x; touch {made}', '/$(touch {made})', '`touch {made}`']"),
+        format!("\n  - -exec\n  - touch\n  - {made}\n  - ;\n"),
+        format!("\n  - /x' -exec touch {made} ;\n  - /*/*/*\n"),
+    ] {
+        tree.write("conf/cassandra.yaml", &format!("data_file_directories: {data}\n"));
+        let facts = tree.survey(tree.spec(&[])).await;
+        assert!(facts.backups.known().is_none(), "{data}");
+        assert!(!tree.path("made").exists(), "{data}");
+    }
+}
+
+#[tokio::test]
+async fn folders_that_cassandra_yaml_does_not_name_are_not_guessed() {
+    let tree = Tree::new();
+    fs::remove_file(tree.path("conf/cassandra.yaml")).unwrap();
+    let facts = tree.survey(tree.spec(&[])).await;
+    assert_eq!(facts.backups.why().map(|why| why.kind), Some(WhyKind::FileNotFound));
 }
 
 #[tokio::test]

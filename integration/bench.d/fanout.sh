@@ -9,7 +9,6 @@ bench_fanout() {
   begin end_inside
   say "$HOSTS hosts, $IN_FLIGHT in flight, $RUNS rounds; $RINGHAUL ($("$RINGHAUL" --version))"
   local code=0
-  # --kill-child: whoever ends the first process in there ends all of them, and with them mounts and network.
   declare -p WORK HOSTS IN_FLIGHT RUNS PEERS KEX LIMIT SEQUENTIAL RINGHAUL YAML_LINES >"$WORK/options"
   # --kill-child: whoever ends the first process in there ends all of them, and with them mounts and network.
   in_background unshare --mount --net --pid --ipc --uts --fork --kill-child --mount-proc --propagation private -- \

@@ -15,9 +15,7 @@ pub(super) fn all(rows: &[Row], ring: &Fact<Ring>, findings: &mut Vec<Finding>) 
             check: Check::RingUnknown,
             node: None,
             text: format!("no node could be asked for the ring: {}", why.text),
-            hint: why.fix.clone().unwrap_or_else(|| {
-                "ring states are unknown, and members outside the inventory would not show".into()
-            }),
+            hint: why.hint(),
         });
     }
     for (what, value) in QUESTIONS {

@@ -62,7 +62,7 @@ fn verdict(row: &Row, findings: &mut Vec<Finding>) {
         Verdict::Unknown => {
             let why = row.reason.as_ref();
             let text = why.map_or("not known", |why| why.text.as_str());
-            let hint = hint_for(why);
+            let hint = why.map_or_else(|| "ask again".to_owned(), Why::hint);
             if why.is_some_and(|why| why.kind == WhyKind::NotAsked) && row.spec.is_none() {
                 return;
             }
@@ -70,39 +70,6 @@ fn verdict(row: &Row, findings: &mut Vec<Finding>) {
         }
     };
     findings.push(new);
-}
-
-/// What helps against each kind of not knowing.
-fn hint_for(why: Option<&Why>) -> String {
-    if let Some(fix) = why.and_then(|why| why.fix.clone()) {
-        return fix;
-    }
-    let hint = match why.map(|why| why.kind) {
-        Some(WhyKind::Unreachable) => "check the name, the network and that the host is up",
-        Some(WhyKind::Refused) => "check that sshd runs there and the port is right",
-        Some(WhyKind::HostKey) => {
-            "compare the fingerprint with the host's own, then add or replace the key"
-        }
-        Some(WhyKind::Auth) => "check the user and the key; `ssh -v` to the same host shows more",
-        Some(WhyKind::TimedOut) => {
-            "the host or its JVM hangs or is overloaded: look there, then ask again"
-        }
-        Some(WhyKind::Lost) => "ask again; if it stays, look at sshd's log there",
-        Some(WhyKind::CommandNotFound) => "set paths.nodetool in the inventory",
-        Some(WhyKind::NotPermitted) => "give the account the right, or set sudo in the inventory",
-        Some(WhyKind::CassandraDown) => "start Cassandra there, or set jmx.host and jmx.port",
-        Some(WhyKind::Starting) => "ask again when it is up",
-        Some(WhyKind::JmxAuth) => "set jmx.user and jmx.password_file in the inventory",
-        Some(WhyKind::NotUnderstood) => {
-            "look at the node; if the output is Cassandra's own, report it"
-        }
-        Some(WhyKind::FileNotFound) => "set paths.config and paths.data in the inventory",
-        Some(WhyKind::TooMuch) => "look at the node: it prints without end",
-        Some(WhyKind::NotAsked) => "ask again",
-        Some(WhyKind::Local) => "mend it on this machine and ask again",
-        None => "ask again",
-    };
-    hint.to_owned()
 }
 
 fn mode(row: &Row, findings: &mut Vec<Finding>) {
@@ -238,7 +205,7 @@ fn files(row: &Row, findings: &mut Vec<Finding>) {
         Fact::Unknown(why) => {
             // When the node could not be asked at all, the verdict says so already.
             if row.reason.as_ref() != Some(why) {
-                let hint = hint_for(Some(why));
+                let hint = why.hint();
                 let text = format!("its files are not known: {}", why.text);
                 findings.push(finding(row, Severity::Warning, Check::FilesUnknown, text, hint));
             }
@@ -268,7 +235,7 @@ fn files(row: &Row, findings: &mut Vec<Finding>) {
         ));
     }
     if let Some(left) = row.facts.left_overs.known().filter(|left| !left.is_empty()) {
-        let bytes = left.iter().map(|folder| folder.bytes).sum();
+        let bytes = human::sum(left.iter().map(|folder| folder.bytes));
         let names: Vec<String> =
             left.iter().take(3).map(|one| format!("{}/{}", one.keyspace, one.folder)).collect();
         let more = if left.len() > names.len() { ", …" } else { "" };

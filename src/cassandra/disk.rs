@@ -27,7 +27,8 @@ pub fn parse(stdout: &str) -> Result<Vec<Disk>, String> {
         }
         let disk = has_header.then(|| row(line)).flatten();
         let disk = disk.ok_or_else(|| one_line(line.as_bytes(), 200))?;
-        if !disks.contains(&disk) {
+        // Free space may move between two lines of one file system.
+        if disks.iter().all(|known| known.mount != disk.mount) {
             disks.push(disk);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::disk::Disk;
-use super::fact::{Fact, Why};
+use super::fact::{Fact, Why, WhyKind};
 use super::holdings::{Backups, LeftOver, Snapshots};
 use super::jvm::Process;
 use super::nodetool::netstats::Mode;
@@ -57,11 +57,14 @@ impl Facts {
     pub fn configured(&self) -> Fact<bool> {
         let process = self.process.known().and_then(Option::as_ref);
         if let Some(text) = process.and_then(|process| process.override_of_yaml.as_deref()) {
-            match text {
-                "true" => return Fact::Known(true),
-                "false" => return Fact::Known(false),
-                _ => {}
-            }
+            return match text.to_ascii_lowercase().as_str() {
+                "true" => Fact::Known(true),
+                "false" => Fact::Known(false),
+                _ => Fact::unknown(
+                    WhyKind::NotUnderstood,
+                    format!("the process sets incremental_backups to '{text}'"),
+                ),
+            };
         }
         match &self.config {
             Fact::Known((_, config)) => config.incremental_backups.clone(),

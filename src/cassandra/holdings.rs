@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::snapshot::{self, Kind};
 use super::sstable;
 use super::tree::{Table, Tree};
+use crate::human;
 
 /// A set that is incomplete and older than this, in seconds, is not being made any more: the
 /// links of one flush appear within 36 ms (measured), a slow disk's within seconds.
@@ -82,13 +83,13 @@ pub enum Evidence {
 /// Sums up all backups of `tree`; `now` is the node's clock, in seconds since 1970.
 pub fn backups(tree: &Tree, now: i64) -> Backups {
     let mut sum = Backups::default();
-    for (_, keyspace, folder, table) in tree.tables() {
+    for (keyspace, folder, table) in tree.tables() {
         sum.strays += table.strays;
-        sum.bytes += table.stray_bytes;
-        sum.held_bytes += table.stray_held_bytes;
+        sum.bytes = sum.bytes.saturating_add(table.stray_bytes);
+        sum.held_bytes = sum.held_bytes.saturating_add(table.stray_held_bytes);
         for ((index, descriptor), set) in &table.sets {
-            sum.bytes += set.bytes;
-            sum.held_bytes += set.held_bytes;
+            sum.bytes = sum.bytes.saturating_add(set.bytes);
+            sum.held_bytes = sum.held_bytes.saturating_add(set.held_bytes);
             sum.oldest = match (sum.oldest, set.oldest) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
@@ -99,7 +100,7 @@ pub fn backups(tree: &Tree, now: i64) -> Backups {
                 continue;
             }
             sum.incomplete_sets += 1;
-            if now - set.newest > STILL_BEING_MADE {
+            if now.saturating_sub(set.newest) > STILL_BEING_MADE {
                 sum.torn_sets += 1;
                 if sum.torn_examples.len() < 5 {
                     let index = index.as_deref().map(|i| format!("{i}/")).unwrap_or_default();
@@ -117,7 +118,7 @@ pub fn backups(tree: &Tree, now: i64) -> Backups {
 pub fn snapshots(tree: &Tree) -> Vec<Snapshots> {
     // A snapshot has parts in many tables; its name holds it together.
     let mut by_name: BTreeMap<(Kind, &str), Snapshots> = BTreeMap::new();
-    for (_, _, folder, table) in tree.tables() {
+    for (_, folder, table) in tree.tables() {
         let (name_of_table, _) = sstable::split_table_folder(folder);
         for (name, part) in &table.snapshots {
             let (kind, millis) = snapshot::classify(name, name_of_table);
@@ -131,8 +132,8 @@ pub fn snapshots(tree: &Tree) -> Vec<Snapshots> {
                 newest: taken,
                 names: vec![crate::text::visible(name)],
             });
-            one.bytes += part.bytes;
-            one.held_bytes += part.held_bytes;
+            one.bytes = one.bytes.saturating_add(part.bytes);
+            one.held_bytes = one.held_bytes.saturating_add(part.held_bytes);
             one.oldest = one.oldest.min(taken);
             one.newest = one.newest.max(taken);
         }
@@ -145,8 +146,8 @@ pub fn snapshots(tree: &Tree) -> Vec<Snapshots> {
             }
             Some(sum) => {
                 sum.count += 1;
-                sum.bytes += one.bytes;
-                sum.held_bytes += one.held_bytes;
+                sum.bytes = sum.bytes.saturating_add(one.bytes);
+                sum.held_bytes = sum.held_bytes.saturating_add(one.held_bytes);
                 sum.oldest = sum.oldest.min(one.oldest);
                 sum.newest = sum.newest.max(one.newest);
                 if sum.names.len() < NAMES_KEPT {
@@ -161,7 +162,7 @@ pub fn snapshots(tree: &Tree) -> Vec<Snapshots> {
 /// Returns the folders of dropped tables, several data folders of one table taken together.
 pub fn left_overs(tree: &Tree) -> Vec<LeftOver> {
     let mut folders: BTreeMap<(&str, &str), Vec<&Table>> = BTreeMap::new();
-    for (_, keyspace, folder, table) in tree.tables() {
+    for (keyspace, folder, table) in tree.tables() {
         folders.entry((keyspace, folder)).or_default().push(table);
     }
     let mut newest: BTreeMap<(&str, &str), u64> = BTreeMap::new();
@@ -192,7 +193,7 @@ pub fn left_overs(tree: &Tree) -> Vec<LeftOver> {
         found.push(LeftOver {
             keyspace: crate::text::visible(keyspace),
             folder: crate::text::visible(folder),
-            bytes: parts.iter().map(|part| bytes(part)).sum(),
+            bytes: human::sum(parts.iter().map(|part| bytes(part))),
             sets: parts.iter().map(|part| part.sets.len() as u64).sum(),
             evidence,
         });
@@ -201,7 +202,7 @@ pub fn left_overs(tree: &Tree) -> Vec<LeftOver> {
 }
 
 fn bytes(table: &Table) -> u64 {
-    let sets: u64 = table.sets.values().map(|set| set.bytes).sum();
-    let snapshots: u64 = table.snapshots.values().map(|part| part.bytes).sum();
-    sets + snapshots + table.stray_bytes
+    let sets = table.sets.values().map(|set| set.bytes);
+    let snapshots = table.snapshots.values().map(|part| part.bytes);
+    human::sum(sets.chain(snapshots).chain([table.stray_bytes]))
 }

@@ -15,8 +15,6 @@ pub struct Process {
     pub version: Option<String>,
     /// The JMX port in its arguments.
     pub jmx_port: Option<u16>,
-    /// `cassandra.storagedir`.
-    pub storage_dir: Option<String>,
     /// `cassandra.settings.incremental_backups`, when the process takes such settings: it wins
     /// over cassandra.yaml (5.0).
     pub override_of_yaml: Option<String>,
@@ -40,7 +38,8 @@ impl Reader {
             "pid" => self.process.pid = value.parse().unwrap_or_default(),
             "stat" => self.stat = Some(value.to_owned()),
             "uptime" => self.uptime = Some(value.to_owned()),
-            "jar" => self.versions.extend(version_of_jar(value)),
+            "jar" if self.versions.len() < 16 => self.versions.extend(version_of_jar(value)),
+            "jar" => {}
             "arg" => self.argument(value),
             _ => return false,
         }
@@ -52,7 +51,6 @@ impl Reader {
             return;
         };
         match name {
-            "-Dcassandra.storagedir" => self.process.storage_dir = Some(value.to_owned()),
             "-Dcassandra.settings.incremental_backups" => self.setting = Some(value.to_owned()),
             "-Dcassandra.config.allow_system_properties" => {
                 self.settings_allowed = value.eq_ignore_ascii_case("true");

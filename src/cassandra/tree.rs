@@ -11,11 +11,24 @@ use super::sstable;
 /// controller's memory, some fifty times what large clusters report of a node.
 const MOST_ENTRIES: u64 = 2_000_000;
 
+/// Names that are kept take no more than this, in bytes, whatever a node lists: fifty times what
+/// a hundred thousand sets need.
+const MOST_KEPT_BYTES: usize = 256 * 1024 * 1024;
+
+/// Cassandra installations with more data folders than a few dozen disks are not known.
+const MOST_DATA_DIRS: usize = 256;
+
+/// Linux takes no longer path (`PATH_MAX`).
+const LONGEST_PATH: usize = 4096;
+
 /// Everything that one pass found.
 #[derive(Debug, Default)]
 pub struct Tree {
     data_dirs: Vec<String>,
+    /// Which data folders the listing shows.
+    is_seen: Vec<bool>,
     entries: u64,
+    kept_bytes: usize,
     /// Component names, numbered: a node has few different ones and very many files.
     names: HashMap<Box<str>, u16>,
     tables: BTreeMap<TableKey, Table>,
@@ -64,7 +77,7 @@ pub enum TreeError {
     #[error("the listing of files holds what ringhaul does not understand: {0}")]
     NotUnderstood(String),
     /// The guard for the controller's memory.
-    #[error("more than {MOST_ENTRIES} files were listed")]
+    #[error("more files, or longer names, were listed than any node has")]
     TooMany,
 }
 
@@ -78,8 +91,25 @@ impl Set {
 
 impl Tree {
     /// Adds a data folder; records must follow the folders they lie in.
-    pub fn add_data_dir(&mut self, path: &str) {
-        self.data_dirs.push(path.trim_end_matches('/').to_owned());
+    ///
+    /// # Errors
+    /// When there are more than any node has.
+    pub fn add_data_dir(&mut self, path: &str) -> Result<(), TreeError> {
+        let path = path.trim_end_matches('/');
+        if self.data_dirs.len() >= MOST_DATA_DIRS || path.len() > LONGEST_PATH {
+            return Err(TreeError::TooMany);
+        }
+        if !self.data_dirs.iter().any(|dir| dir == path) {
+            self.data_dirs.push(path.to_owned());
+            self.is_seen.push(false);
+        }
+        Ok(())
+    }
+
+    /// Returns a data folder that the listing does not show.
+    pub fn unseen_dir(&self) -> Option<&str> {
+        let unseen = self.is_seen.iter().position(|seen| !seen)?;
+        self.data_dirs.get(unseen).map(String::as_str)
     }
 
     /// The data folders.
@@ -90,13 +120,14 @@ impl Tree {
     /// Forgets what was listed; a second pass with other rights follows.
     pub fn restart(&mut self) {
         let data_dirs = std::mem::take(&mut self.data_dirs);
-        *self = Self { data_dirs, ..Self::default() };
+        let is_seen = vec![false; data_dirs.len()];
+        *self = Self { data_dirs, is_seen, ..Self::default() };
     }
 
-    pub(super) fn tables(&self) -> impl Iterator<Item = (&str, &str, &str, &Table)> {
-        self.tables.iter().map(|((dir, keyspace, folder), table)| {
-            (self.data_dirs[*dir].as_str(), keyspace.as_str(), folder.as_str(), table)
-        })
+    /// The tables' folders: keyspace, folder name, and what is in it.
+    pub(super) fn tables(&self) -> impl Iterator<Item = (&str, &str, &Table)> {
+        let tables = self.tables.iter();
+        tables.map(|((_, keyspace, folder), table)| (keyspace.as_str(), folder.as_str(), table))
     }
 
     /// Takes a record `d DEPTH TIME PATH` of a folder.
@@ -110,8 +141,9 @@ impl Tree {
         let modified = fields.next().and_then(seconds).ok_or_else(odd)?;
         let path = fields.next().ok_or_else(odd)?;
         let (dir, parts) = self.split(path, depth).ok_or_else(odd)?;
-        self.count()?;
+        self.count(path)?;
         match parts.as_slice() {
+            [] => self.is_seen[dir] = true,
             [keyspace, folder] => {
                 self.table(dir, keyspace, folder);
             }
@@ -138,7 +170,7 @@ impl Tree {
         let modified = fields.next().and_then(seconds).ok_or_else(odd)?;
         let path = fields.next().ok_or_else(odd)?;
         let (dir, parts) = self.split(path, depth).ok_or_else(odd)?;
-        self.count()?;
+        self.count(path)?;
         let file = File { is_file, links, size, modified };
         match parts.as_slice() {
             [keyspace, folder, name] if file.is_file && is_data(name) => {
@@ -154,8 +186,8 @@ impl Tree {
             | [keyspace, folder, "snapshots", tag, _, _] => {
                 let table = self.table(dir, keyspace, folder);
                 let part = table.snapshots.entry((*tag).to_owned()).or_default();
-                part.bytes += file.size;
-                part.held_bytes += file.held_bytes();
+                part.bytes = part.bytes.saturating_add(file.size);
+                part.held_bytes = part.held_bytes.saturating_add(file.held_bytes());
             }
             _ => {}
         }
@@ -163,10 +195,7 @@ impl Tree {
     }
 
     /// Takes what `head -v` printed of TOC files: `==> PATH <==`, lines, and so on.
-    ///
-    /// # Errors
-    /// When it does not begin with such a line.
-    pub fn take_tocs(&mut self, text: &str) -> Result<(), TreeError> {
+    pub fn take_tocs(&mut self, text: &str) {
         let mut open: Option<(usize, Vec<&str>)> = None;
         let mut listed: Vec<&str> = Vec::new();
         for line in text.lines() {
@@ -175,15 +204,11 @@ impl Tree {
                 self.close_toc(open.take(), &listed);
                 listed.clear();
                 open = self.split_any_depth(path);
-            } else if open.is_none() && listed.is_empty() && !text.starts_with("==> ") {
-                let line = crate::text::one_line(line.as_bytes(), 200);
-                return Err(TreeError::NotUnderstood(line));
             } else if !line.trim().is_empty() {
                 listed.push(line.trim());
             }
         }
         self.close_toc(open, &listed);
-        Ok(())
     }
 
     fn close_toc(&mut self, open: Option<(usize, Vec<&str>)>, listed: &[&str]) {
@@ -218,14 +243,14 @@ impl Tree {
         let table = self.table(dir, keyspace, folder);
         let (Some((descriptor, _)), Some(number)) = (split, number) else {
             table.strays += 1;
-            table.stray_bytes += file.size;
-            table.stray_held_bytes += file.held_bytes();
+            table.stray_bytes = table.stray_bytes.saturating_add(file.size);
+            table.stray_held_bytes = table.stray_held_bytes.saturating_add(file.held_bytes());
             return;
         };
         let set = table.sets.entry((index.map(Box::from), Box::from(descriptor))).or_default();
         set.present.push(number);
-        set.bytes += file.size;
-        set.held_bytes += file.held_bytes();
+        set.bytes = set.bytes.saturating_add(file.size);
+        set.held_bytes = set.held_bytes.saturating_add(file.held_bytes());
         set.newest = set.newest.max(file.modified);
         set.oldest = Some(set.oldest.map_or(file.modified, |oldest| oldest.min(file.modified)));
     }
@@ -244,9 +269,16 @@ impl Tree {
         self.tables.entry((dir, keyspace.to_owned(), folder.to_owned())).or_default()
     }
 
-    fn count(&mut self) -> Result<(), TreeError> {
+    /// Counts a record of which at most `path` is kept.
+    fn count(&mut self, path: &str) -> Result<(), TreeError> {
         self.entries += 1;
-        if self.entries > MOST_ENTRIES { Err(TreeError::TooMany) } else { Ok(()) }
+        // Components of one set share what is kept of it, so a long name counts in full only
+        // where it may be a new one: this errs on the safe side by a factor of ten.
+        self.kept_bytes += path.len();
+        let is_too_much = self.entries > MOST_ENTRIES
+            || self.kept_bytes > MOST_KEPT_BYTES
+            || path.len() > LONGEST_PATH;
+        if is_too_much { Err(TreeError::TooMany) } else { Ok(()) }
     }
 
     /// Splits a path below a data folder into its parts, which must be `depth`.
@@ -263,10 +295,11 @@ impl Tree {
             .enumerate()
             .filter_map(|(index, dir)| {
                 let rest = path.strip_prefix(dir.as_str())?;
-                rest.starts_with('/').then(|| (index, rest.trim_start_matches('/')))
+                let is_inside = rest.is_empty() || rest.starts_with('/');
+                is_inside.then(|| (index, rest.trim_start_matches('/')))
             })
             .min_by_key(|(_, rest)| rest.len())?;
-        Some((index, rest.split('/').collect()))
+        Some((index, rest.split('/').filter(|part| !part.is_empty()).collect()))
     }
 }
 

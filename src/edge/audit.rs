@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -22,16 +21,17 @@ use crate::run::lines::Lines;
 use crate::run::{self};
 use crate::selection::Selection;
 
-/// How long commands that were given up are waited for, so that none lives on on a node.
-const GOODBYE: Duration = Duration::from_secs(3);
-
 pub(super) async fn run(options: cli::Audit) -> Result<Exit, Fault> {
     let source = load::source(&options.fleet, &options.ssh)?;
     let connector = Arc::new(load::connector(&options.ssh, &options.asking)?);
     let signals = Signals::listen()?;
-    let stop = signals.stop();
+    let (stop, signals_stop) = (signals.stop(), signals.stop());
     let work = async {
-        let (cluster, order, is_wanted) = order(source, &connector, &options.asking).await?;
+        let mut stop_early = signals_stop.clone();
+        let (cluster, order, is_wanted) = tokio::select! {
+            order = order(source, &connector, &options.asking) => order?,
+            () = run::audit::stopped(&mut stop_early) => return Ok(Exit::Interrupted),
+        };
         let (events, shown) = mpsc::unbounded_channel();
         let showing = tokio::spawn(progress::show(shown, options.showing.quiet));
         let result = run::audit::audit(Arc::clone(&connector), order, events, stop).await;
@@ -50,7 +50,7 @@ pub(super) async fn run(options: cli::Audit) -> Result<Exit, Fault> {
     let Some(exit) = signals.guard(work).await else {
         return Ok(Exit::Interrupted);
     };
-    connector.inner().settle(GOODBYE).await;
+    connector.inner().settle(load::GOODBYE).await;
     exit
 }
 
@@ -106,6 +106,11 @@ fn is_wanted(selection: &Selection, all: &[NodeSpec], member: &Member) -> bool {
     selection.is_everything() || (!is_left_out && selection.select(as_node).is_ok())
 }
 
+/// No survey runs beside the question for the ring.
+pub(super) fn nobody() -> mpsc::UnboundedReceiver<NodeSpec> {
+    mpsc::unbounded_channel().1
+}
+
 /// Asks the node of `--via` for the ring.
 pub(super) async fn ask_via(
     connector: &Arc<Connector>,
@@ -114,13 +119,10 @@ pub(super) async fn ask_via(
 ) -> Result<Ring, Fault> {
     let lines = Lines::new(Arc::clone(connector), [via.endpoint.clone()]);
     let nodes = std::slice::from_ref(via);
-    match run::ring::ask(&lines, nodes, load::limits(asking)).await {
+    match run::ring::ask(&lines, nodes, nobody(), load::limits(asking)).await {
         Fact::Known(ring) => Ok(ring),
         Fact::Unknown(why) => {
-            Err(Fault::failed(format!("cannot learn the ring from {}", why.text)).hint(
-                "name another node with --via, or an inventory with -i; \
-                 `ssh` to the same host from here shows whether the way is open",
-            ))
+            Err(Fault::failed(format!("cannot learn the ring from {}", why.text)).hint(why.hint()))
         }
     }
 }

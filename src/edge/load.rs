@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Fault;
 use crate::cassandra::ring::Ring;
@@ -19,6 +20,9 @@ const DEFAULT_INVENTORY: &str = "inventory.yaml";
 
 /// Names another one to take then.
 const INVENTORY_VARIABLE: &str = "RINGHAUL_INVENTORY";
+
+/// How long commands that were given up are waited for, so that none lives on on a node.
+pub(super) const GOODBYE: Duration = Duration::from_secs(3);
 
 /// What the operator named: an inventory, a node to ask, or both.
 pub(super) struct Source {

@@ -31,7 +31,9 @@ pub(super) async fn run(options: cli::Nodes) -> Result<Exit, Fault> {
             () = run::audit::stopped(&mut stop) => Ok(Exit::Interrupted),
         }
     };
-    signals.guard(work).await.unwrap_or(Ok(Exit::Interrupted))
+    let Some(exit) = signals.guard(work).await else { return Ok(Exit::Interrupted) };
+    connector.inner().settle(load::GOODBYE).await;
+    exit
 }
 
 async fn show(
@@ -48,11 +50,12 @@ async fn show(
             let lines =
                 Lines::new(Arc::clone(connector), nodes.iter().map(|node| node.endpoint.clone()));
             let limit = load::limits(&options.asking);
-            let answer = run::ring::ask(&lines, &nodes, limit).await;
+            let answer = run::ring::ask(&lines, &nodes, audit::nobody(), limit).await;
             let ring = match answer {
                 crate::cassandra::fact::Fact::Known(ring) => ring,
                 crate::cassandra::fact::Fact::Unknown(why) => {
-                    return Err(Fault::failed(format!("no node could tell the ring: {why}")));
+                    let fault = Fault::failed(format!("no node could tell the ring: {why}"));
+                    return Err(fault.hint(why.hint()));
                 }
             };
             (ring, nodes[0].clone())

@@ -22,8 +22,9 @@ pub struct Reader {
     yaml: Option<Result<String, String>>,
     df: Option<Result<String, String>>,
     tree: Tree,
+    is_hidden: bool,
     walk_errors: String,
-    walk_ended: bool,
+    walk_end: Option<u32>,
     fault: Option<Why>,
 }
 
@@ -72,7 +73,8 @@ impl Reader {
     fn segment(&mut self, segment: &[u8]) -> Result<(), Why> {
         let text = String::from_utf8_lossy(segment);
         if text.starts_with("==> ") || text.starts_with("\n==> ") {
-            return self.tree.take_tocs(text.trim_start()).map_err(Why::from);
+            self.tree.take_tocs(text.trim_start());
+            return Ok(());
         }
         let (word, value) = text.split_once(' ').unwrap_or((&text, ""));
         match word {
@@ -80,17 +82,23 @@ impl Reader {
             "d" => return self.tree.take_folder(value).map_err(Why::from),
             "now" => self.now = value.parse().ok(),
             "processes" => self.processes = value.parse().ok(),
-            "nodetool" => self.nodetools.push(value.to_owned()),
-            "yaml-candidate" => self.candidates.push(value.to_owned()),
+            "hidden" => self.is_hidden = true,
+            "nodetool" => few(&mut self.nodetools, value)?,
+            "yaml-candidate" => few(&mut self.candidates, value)?,
             "yaml" => self.yaml_path = Some(value.to_owned()),
             "yaml-text" => self.yaml = Some(Ok(value.to_owned())),
             "yaml-error" => self.yaml = Some(Err(value.to_owned())),
             "df" => self.df = Some(Ok(value.to_owned())),
             "df-error" => self.df = Some(Err(value.to_owned())),
-            "data" => self.tree.add_data_dir(value),
-            "walk" => self.tree.restart(),
+            "data" => self.tree.add_data_dir(value)?,
+            "walk" => {
+                // A second walk, with other rights, takes the place of the first.
+                self.tree.restart();
+                self.walk_errors.clear();
+                self.walk_end = None;
+            }
             "walk-errors" => value.clone_into(&mut self.walk_errors),
-            "walk-end" => self.walk_ended = true,
+            "walk-end" => self.walk_end = value.parse().ok(),
             "end" => {}
             _ if self.process.take(word, value) => {}
             _ => {
@@ -119,7 +127,7 @@ impl Reader {
             (Some(_), Some(Err(said))) => Fact::Unknown(refusal(&said)),
             (None, _) if is_past_config => Fact::unknown(
                 WhyKind::FileNotFound,
-                "cassandra.yaml was not found in the usual places: set paths.config",
+                "cassandra.yaml was not found: set paths.config",
             ),
             (None, _) | (Some(_), None) => Fact::Unknown(missing.clone()),
         };
@@ -136,16 +144,30 @@ impl Reader {
             Some(count) => match self.process.finish() {
                 None if count > 0 => Fact::unknown(
                     WhyKind::NotUnderstood,
-                    format!("{count} Cassandra processes run, none on the JMX port: set jmx.port"),
+                    format!("{count} Cassandra processes run, not one alone on the JMX port"),
+                ),
+                None if self.is_hidden => Fact::unknown(
+                    WhyKind::NotPermitted,
+                    "the node hides the processes of other accounts",
                 ),
                 process => Fact::Known(process),
             },
         };
         let data_dirs = self.tree.data_dirs().to_vec();
-        let tree = match walk_fault(&self.walk_errors, &data_dirs) {
+        let tree = match walk_fault(&self.walk_errors) {
             Some(why) => Fact::Unknown(why),
-            None if !self.walk_ended => Fact::Unknown(missing.clone()),
-            None => Fact::Known(self.tree),
+            None => match (self.walk_end, self.tree.unseen_dir()) {
+                (None, _) => Fact::Unknown(missing.clone()),
+                // find ends with 1 when a file went away under its hands.
+                (Some(2..), _) => Fact::unknown(
+                    WhyKind::NotUnderstood,
+                    "the look at the data folders was ended from outside",
+                ),
+                (Some(_), Some(dir)) => {
+                    Fact::unknown(WhyKind::FileNotFound, format!("there is no folder {dir}"))
+                }
+                (Some(_), None) => Fact::Known(self.tree),
+            },
         };
         Answer {
             now: self.now.map_or_else(|| Fact::Unknown(missing), Fact::Known),
@@ -157,6 +179,15 @@ impl Reader {
             data_dirs,
         }
     }
+}
+
+/// Keeps a value of which an honest node has a few.
+fn few(kept: &mut Vec<String>, value: &str) -> Result<(), Why> {
+    if kept.len() >= 16 || value.len() > 4096 {
+        return Err(Why::new(WhyKind::TooMuch, "the survey's answer repeats itself without end"));
+    }
+    kept.push(value.to_owned());
+    Ok(())
 }
 
 fn several(candidates: &[String]) -> Fact<(String, Config)> {
@@ -202,15 +233,11 @@ fn is_grumble(line: &str) -> bool {
 }
 
 /// Returns what makes the walk's sums wrong, if anything does. Files that went away during the
-/// walk do not: Cassandra compacts and flushes all the time.
-fn walk_fault(errors: &str, data_dirs: &[String]) -> Option<Why> {
+/// walk do not: Cassandra compacts and flushes all the time. A data folder that is not there is
+/// known by its absence from the listing.
+fn walk_fault(errors: &str) -> Option<Why> {
     let fault = errors.lines().find(|line| {
-        let gone = line.ends_with("No such file or directory");
-        let is_root = data_dirs.iter().any(|dir| {
-            ["'", "\u{2018}", "`"].iter().any(|quote| line.contains(&format!("{quote}{dir}")))
-                && line.split(dir.as_str()).nth(1).is_some_and(|rest| !rest.starts_with('/'))
-        });
-        !is_grumble(line) && (!gone || is_root)
+        !is_grumble(line) && !line.trim_end().ends_with("No such file or directory")
     })?;
     Some(refusal(fault))
 }

@@ -27,8 +27,8 @@ const SURVEY_SCRIPT: &str = include_str!("survey.sh");
 
 /// A non-login shell's PATH often lacks the folders where Cassandra's tools lie.
 const FIND_NODETOOL: &str = concat!(
-    "PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
-    ":/opt/cassandra/bin:/usr/share/cassandra/bin; export PATH; ",
+    "LC_ALL=C PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+    ":/opt/cassandra/bin:/usr/share/cassandra/bin; export LC_ALL PATH; ",
     r#"exec timeout -k 2 "$0" nodetool "$@""#,
 );
 

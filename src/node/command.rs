@@ -89,9 +89,12 @@ impl fmt::Debug for Command {
 /// Returns `word` quoted for a POSIX shell; fish and csh read the same text alike as long as it
 /// holds no quote, backslash, newline or `!`, which no word of the catalogue does.
 fn quoted(word: &str) -> Cow<'_, str> {
-    // A NUL cannot be passed in an argv at all. Replacing it keeps this total; the catalogue
-    // never lets one through.
-    shlex::try_quote(word).unwrap_or_else(|_| Cow::Owned(format!("{word:?}")))
+    // A NUL cannot be passed in an argv at all, so a word is refused for it where it comes in;
+    // were one to get here, what is left without it is quoted like any other word.
+    match shlex::try_quote(word) {
+        Ok(quoted) => quoted,
+        Err(_) => Cow::Owned(quoted(&word.replace('\0', "")).into_owned()),
+    }
 }
 
 #[cfg(test)]

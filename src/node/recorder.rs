@@ -1,25 +1,38 @@
 //! Keeps every command and its answer as text, a file a node: for a report of a fault, and for
 //! the tests that replay it. Values of settings that are named like passwords are left out.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::{Command, Connect, Ended, Endpoint, Exit, Node, NodeError, Sink};
+
+/// Of one answer no more than this is kept, in bytes: a transcript is to be read and sent.
+const MOST_KEPT: usize = 64 * 1024 * 1024;
 
 /// Makes the lines of `inner`, and records what goes over them when there is a folder for it.
 #[derive(Debug)]
 pub struct Recorder<C> {
     inner: C,
     folder: Option<PathBuf>,
+    /// Files of this run: the first line to a node begins its file, later ones go on in it.
+    begun: Mutex<HashSet<PathBuf>>,
 }
 
 impl<C> Recorder<C> {
     /// Returns a recorder that writes into `folder`, which must be there; `None` records nothing.
     pub fn new(inner: C, folder: Option<PathBuf>) -> Self {
-        Self { inner, folder }
+        Self { inner, folder, begun: Mutex::default() }
+    }
+
+    fn is_new(&self, file: &Path) -> bool {
+        // A poisoned lock means a panic elsewhere; the set itself is whole.
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.insert(file.to_owned())
     }
 
     /// What makes the lines.
@@ -33,9 +46,10 @@ impl<C: Connect> Connect for Recorder<C> {
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Self::Node, NodeError> {
         let inner = self.inner.connect(endpoint).await?;
-        let file = self.folder.as_ref().map(|folder| folder.join(file_name(&endpoint.host)));
-        if let Some(file) = &file {
-            let title = format!("# ringhaul {}, {}\n", env!("CARGO_PKG_VERSION"), endpoint.host);
+        let file = self.folder.as_ref().map(|folder| folder.join(file_name(endpoint)));
+        if let Some(file) = file.as_ref().filter(|file| self.is_new(file)) {
+            let host = crate::text::visible(&endpoint.host);
+            let title = format!("# ringhaul {}, {host}\n", env!("CARGO_PKG_VERSION"));
             write(file, &title, false)?;
         }
         Ok(RecordedNode { inner, file })
@@ -56,7 +70,8 @@ impl<N: Node> Node for RecordedNode<N> {
         };
         let mut stdout = Vec::new();
         let mut both = |piece: &[u8]| -> ControlFlow<()> {
-            stdout.extend_from_slice(piece);
+            let room = MOST_KEPT.saturating_sub(stdout.len());
+            stdout.extend_from_slice(&piece[..piece.len().min(room)]);
             sink(piece)
         };
         let ended = self.inner.feed(command, &mut both).await;
@@ -70,15 +85,18 @@ impl<N: Node> Node for RecordedNode<N> {
 }
 
 /// A node's name comes from the operator or from the ring, and may be no file's.
-fn file_name(host: &str) -> String {
+fn file_name(endpoint: &Endpoint) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let name: String = host.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
-    format!("{}.txt", name.trim_start_matches('.'))
+    let name: String = endpoint.host.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+    let port = endpoint.port.filter(|port| *port != 22);
+    let port = port.map(|port| format!("-{port}")).unwrap_or_default();
+    format!("{}{port}.txt", name.trim_start_matches('.'))
 }
 
 /// `$ command`, `> stdout`, `! stderr`, `= exit`. A last line without a line end has `>~`, `!~`.
 fn entry(command: &Command, stdout: &[u8], ended: &Result<Ended, NodeError>) -> String {
-    let mut text = format!("\n$ {command}\n");
+    let mut text = "\n$".to_owned();
+    push_line(&mut text, ' ', command.to_string().as_bytes());
     push_lines(&mut text, '>', stdout);
     // Writing to a String cannot fail.
     let _ = match ended {
@@ -128,12 +146,14 @@ fn push_line(text: &mut String, mark: char, line: &[u8]) {
     text.push('\n');
 }
 
-/// Where the value begins of a line such as `keystore_password: cassandra`.
+/// Where the first value begins that belongs to a name such as `keystore_password`.
 fn secret_from(line: &[u8]) -> Option<usize> {
-    let colon = line.iter().position(|byte| *byte == b':')?;
-    let key = String::from_utf8_lossy(&line[..colon]).to_lowercase();
-    let is_secret = ["password", "passphrase", "secret"].iter().any(|word| key.contains(word));
-    (is_secret && line.len() > colon + 1).then_some(colon + 1)
+    let text = line.to_ascii_lowercase();
+    let is_at = |word: &[u8]| text.windows(word.len()).position(|part| part == word);
+    let words: [&[u8]; 3] = [b"password", b"passphrase", b"secret"];
+    let word = words.into_iter().filter_map(is_at).min()?;
+    let colon = word + text[word..].iter().position(|byte| *byte == b':')?;
+    (line.len() > colon + 1).then_some(colon + 1)
 }
 
 fn write(file: &Path, text: &str, is_more: bool) -> Result<(), NodeError> {
@@ -162,7 +182,20 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_the_folder() {
-        assert_eq!(file_name("../../etc/x"), "_.._etc_x.txt");
-        assert_eq!(file_name("fd77::11"), "fd77__11.txt");
+        let name = |host: &str, port| {
+            file_name(&Endpoint { host: host.to_owned(), port, ..Endpoint::default() })
+        };
+        assert_eq!(name("../../etc/x", None), "_.._etc_x.txt");
+        assert_eq!(name("fd77::11", Some(2222)), "fd77__11-2222.txt");
+        assert_eq!(name("a", Some(22)), "a.txt");
+    }
+
+    #[test]
+    fn a_password_is_hidden_wherever_it_stands() {
+        for line in ["a: {b: none, Keystore_Password: hunter2}", "key_password:hunter2"] {
+            let at = secret_from(line.as_bytes()).unwrap();
+            assert!(!line[..at].contains("hunter2"), "{line}");
+        }
+        assert_eq!(secret_from(b"num_tokens: 4"), None);
     }
 }

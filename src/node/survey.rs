@@ -47,6 +47,11 @@ pub async fn survey<N: Node>(
     facts
 }
 
+/// Asks once more for the live flag.
+pub async fn ask_live<N: Node>(node: &N, tool: &Nodetool) -> Fact<bool> {
+    nodetool(node, &catalog::nodetool_statusbackup(tool), statusbackup::parse).await
+}
+
 /// Asks what the node is doing, when its other answers leave a doubt.
 pub async fn ask_mode<N: Node>(node: &N, tool: &Nodetool) -> Fact<netstats::Mode> {
     nodetool(node, &catalog::nodetool_netstats(tool), netstats::parse).await
@@ -110,32 +115,45 @@ fn with_what_was_learnt(
     failure: Option<&Why>,
     answer: &Answer,
 ) -> Option<Nodetool> {
+    let is_elsewhere =
+        matches!(failure?.kind, WhyKind::CommandNotFound | WhyKind::CassandraDown);
     let mut better = tool.clone();
-    let kind = failure?.kind;
-    if kind == WhyKind::CommandNotFound && tool.path.is_none() {
-        better.path = Some(answer.nodetools.first()?.clone());
-    } else if kind == WhyKind::CassandraDown && tool.port.is_none() {
-        better.port = Some(answer.process.known()?.as_ref()?.jmx_port?);
-    } else {
-        return None;
+    if is_elsewhere && better.path.is_none() {
+        better.path = answer.nodetools.first().cloned();
     }
-    Some(better)
+    if is_elsewhere && better.port.is_none() {
+        let process = answer.process.known().and_then(Option::as_ref);
+        // Where it is the usual port, nodetool has tried it.
+        better.port = process.and_then(|process| process.jmx_port).filter(|port| *port != 7199);
+    }
+    (better != *tool).then_some(better)
 }
 
 /// Looks at process, settings, disks and files.
 async fn look<N: Node>(node: &N, spec: &NodeSpec, limits: Limits) -> Answer {
-    let answer = look_at(node, &catalog::survey(spec, &[], limits.files)).await;
-    // The script reads the data folders off cassandra.yaml by plain means; where the real reader
-    // sees other ones, these are looked at instead.
-    let wanted = match answer.config.known() {
-        Some((_, config)) if spec.paths.data.is_empty() => config.data_dirs.as_slice(),
-        _ => return answer,
-    };
-    let all_seen = wanted.iter().all(|dir| answer.data_dirs.contains(dir));
-    if wanted.is_empty() || (all_seen && wanted.len() == answer.data_dirs.len()) {
+    let mut answer = look_at(node, &catalog::survey(spec, &[], limits.files)).await;
+    if !spec.paths.data.is_empty() {
         return answer;
     }
-    look_at(node, &catalog::survey(spec, wanted, limits.files)).await
+    // The script reads the data folders off cassandra.yaml by plain means; where the real reader
+    // sees other ones, these are looked at instead. Without cassandra.yaml it can only guess.
+    let wanted = match &answer.config {
+        Fact::Known((_, config)) => config.data_dirs.clone(),
+        Fact::Unknown(why) => Fact::Unknown(why.clone()),
+    };
+    match wanted {
+        Fact::Unknown(why) => {
+            answer.tree = Fact::Unknown(why);
+            answer
+        }
+        Fact::Known(wanted) => {
+            let all_seen = wanted.iter().all(|dir| answer.data_dirs.contains(dir));
+            if wanted.is_empty() || (all_seen && wanted.len() == answer.data_dirs.len()) {
+                return answer;
+            }
+            look_at(node, &catalog::survey(spec, &wanted, limits.files)).await
+        }
+    }
 }
 
 async fn look_at<N: Node>(node: &N, command: &Command) -> Answer {

@@ -4,8 +4,10 @@
 # Answer: segments between NULs, each a word, a space, and a value. A reader that knows no word
 # of a later version can pass over it; a cut stream leaves what came before it whole.
 
-sudo=$1 jmx_port=${2:-7199} yaml=$3
+sudo=$1 jmx_port=${2:-7199} yaml=$3 given=$3
 shift 3
+LC_ALL=C
+export LC_ALL
 nl='
 '
 say() { printf '\000%s %s\000' "$1" "$2"; }
@@ -29,7 +31,8 @@ tool=$(command -v nodetool) && say nodetool "$tool"
 # The running Cassandra: the one whose JMX port is ours, or the only one. One program reads the
 # names of all processes, and only those that may be it are looked at further.
 names=$(head -v -n 1 /proc/[0-9]*/comm 2>/dev/null)
-processes=0 pid='' other='' dir='' args='' rest=''
+processes=0 matches=0 pid='' other='' dir='' args='' rest=''
+[ -n "$names" ] && { read -r init < /proc/1/comm; } 2>/dev/null || say hidden yes
 set -f
 IFS=$nl
 for line in $names; do
@@ -44,14 +47,17 @@ for line in $names; do
     other=${dir#/proc/}
     # Without any JMX port in its arguments it listens on the default one.
     case "$line$nl" in
-        *jmx*port="$jmx_port$nl"*) pid=$other args=$line ;;
-        *jmx*port=*) [ -n "$pid" ] || rest=$line ;;
-        *) if [ "$jmx_port" = 7199 ]; then pid=$other args=$line; else rest=$line; fi ;;
+        *jmx*port="$jmx_port$nl"*) ;;
+        *jmx*port=*) rest=$line; continue ;;
+        *) [ "$jmx_port" = 7199 ] || { rest=$line; continue; } ;;
     esac
+    matches=$((matches + 1)) pid=$other args=$line
 done
 unset IFS
 set +f
-[ -z "$pid" ] && [ "$processes" = 1 ] && pid=$other args=$rest
+# Two on one port: containers, other addresses, or somebody who poses as Cassandra. None is taken.
+[ "$matches" -gt 1 ] && pid=''
+[ "$matches" = 0 ] && [ "$processes" = 1 ] && pid=$other args=$rest
 say processes "$processes"
 
 config='' storage='' path='' home=''
@@ -95,7 +101,12 @@ if [ -n "$pid" ]; then
         done
         set -f
     done
-    [ -n "$home" ] && [ -x "$home/bin/nodetool" ] && say nodetool "$home/bin/nodetool"
+    # Only what root, Cassandra or we ourselves put there is run.
+    if [ -n "$home" ] && [ -x "$home/bin/nodetool" ]; then
+        case $(stat -L -c %U "$home/bin/nodetool") in
+            root | cassandra | "$(id -un)") say nodetool "$home/bin/nodetool" ;;
+        esac
+    fi
     # Cassandra takes cassandra.config as a URL, or as a name to be found on its class path.
     name=cassandra.yaml
     case $config in
@@ -105,6 +116,7 @@ if [ -n "$pid" ]; then
         *) found='' name=${config:-cassandra.yaml} ;;
     esac
     for folder in $folders; do
+        case $folder in /*) ;; *) folder=/proc/$pid/cwd/$folder ;; esac
         [ -z "$found" ] && [ -e "$folder/$name" ] && found=$folder/$name
     done
     yaml=${yaml:-$found}
@@ -112,8 +124,9 @@ if [ -n "$pid" ]; then
     set +f
 fi
 
-# Nothing runs, or it does not say: the places where packages and tarballs put it.
-if [ -z "$yaml" ]; then
+# Nothing runs: the places where packages and tarballs put it. Of a process that runs, only its
+# own file counts.
+if [ -z "$yaml" ] && [ "$processes" = 0 ]; then
     beside=''
     [ -n "$tool" ] && beside=$(readlink -f "$tool") && beside=${beside%/bin/*}/conf
     for file in "${CASSANDRA_CONF:-/nowhere}/cassandra.yaml" /etc/cassandra/cassandra.yaml \
@@ -136,6 +149,9 @@ if [ -n "$yaml" ]; then
     say yaml "$yaml"
     may=no
     [ -r "$yaml" ] && may=yes
+    # A process can name any file as its settings: root reads only what the inventory names, or
+    # what lies where packages put it.
+    case $yaml in "$given" | /etc/cassandra/*) ;; *) may=yes ;; esac
     # sudo may grumble on standard error and still do it, so errors are asked for apart.
     if text=$(as_reader "$may" cat "$yaml" 2>/dev/null); then
         say yaml-text "$text"
@@ -152,6 +168,7 @@ if [ $# = 0 ]; then
     IFS=$nl
     inside=''
     for line in $text; do
+        case $line in \#*) continue ;; esac
         value=''
         case $line in
             data_file_directories:*) inside=yes ;;
@@ -165,7 +182,9 @@ if [ $# = 0 ]; then
         for word in $value; do
             word=${word%[[:cntrl:]]}
             word=${word#[\"\']}
-            set -- "$@" "${word%[\"\']}"
+            word=${word%[\"\']}
+            # find would take another word for an option; the controller says what is wrong.
+            case $word in /*) set -- "$@" "${word%/}" ;; esac
             break
         done
         IFS=$nl
@@ -174,15 +193,14 @@ if [ $# = 0 ]; then
     set +f
 fi
 if [ $# = 0 ]; then
-    if [ -n "$storage" ]; then
-        set -- "$storage/data"
-    else
-        case $yaml in
+    case $storage in
+        /*) set -- "$storage/data" ;;
+        *) case $yaml in
             '' | /etc/*) set -- /var/lib/cassandra/data ;;
             */conf/*) set -- "${yaml%/conf/*}/data/data" ;;
             *) set -- /var/lib/cassandra/data ;;
-        esac
-    fi
+        esac ;;
+    esac
 fi
 may=yes
 for folder in "$@"; do
@@ -206,7 +224,7 @@ look() {
     shift
     say walk "$may"
     errors=$(
-        as_reader "$may" find -L "$@" -mindepth 1 -maxdepth 6 \
+        as_reader "$may" find -L "$@" -maxdepth 6 \
             -name lost+found -prune -o \
             -type d -printf '\0d %d %T@ %p\0' -o \
             '(' -path '*/backups/*' -o -path '*/snapshots/*' -o -name '*-Data.db' ')' \

@@ -81,10 +81,10 @@ fn record(row: &Row, checks: &str) -> Vec<String> {
         number(backups.map(|backups| backups.bytes)),
         number(backups.map(|backups| backups.held_bytes)),
         backups.and_then(|backups| backups.oldest).and_then(human::instant).unwrap_or_default(),
-        number(snapshots.map(|all| all.iter().map(|one| one.count).sum())),
-        number(snapshots.map(|all| all.iter().map(|one| one.bytes).sum())),
-        number(snapshots.map(|all| all.iter().map(|one| one.held_bytes).sum())),
-        number(disks.map(|disks| disks.iter().map(|disk| disk.free).sum())),
+        number(snapshots.map(|all| human::sum(all.iter().map(|one| one.count)))),
+        number(snapshots.map(|all| human::sum(all.iter().map(|one| one.bytes)))),
+        number(snapshots.map(|all| human::sum(all.iter().map(|one| one.held_bytes)))),
+        number(disks.map(|disks| human::sum(disks.iter().map(|disk| disk.free)))),
         checks.to_owned(),
     ]
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::audit::finding::{Check, Severity};
 use crate::audit::{Audit, Finding, Row, Summary, Verdict};
 use crate::cassandra::fact::{Fact, WhyKind};
-use crate::cassandra::holdings;
+use crate::cassandra::holdings::{self, Evidence};
 use crate::human;
 
 /// The version of the layout. It changes when a field goes or means something else.
@@ -59,7 +59,7 @@ struct Node<'a> {
     left_overs: Option<Vec<LeftOver<'a>>>,
     disks: Option<Vec<Disk<'a>>>,
     /// Facts that are null above, and why.
-    unknown: BTreeMap<&'static str, &'a str>,
+    unknown: BTreeMap<&'static str, String>,
     findings: Vec<NodeFinding<'a>>,
 }
 
@@ -90,6 +90,7 @@ struct LeftOver<'a> {
     folder: &'a str,
     bytes: u64,
     sets: u64,
+    evidence: &'static str,
 }
 
 #[derive(Serialize)]
@@ -147,18 +148,22 @@ fn node<'a>(row: &'a Row, findings: &'a [Finding]) -> Node<'a> {
     }
 }
 
-fn unknown(row: &Row) -> BTreeMap<&'static str, &str> {
+fn unknown(row: &Row) -> BTreeMap<&'static str, String> {
     let facts = &row.facts;
+    let configured = facts.configured();
     [
         ("live", facts.live.why()),
-        ("configured", facts.config.why()),
+        ("configured", configured.why()),
+        ("config_file", facts.config.why()),
         ("version", facts.version.why()),
         ("backups", facts.backups.why()),
         ("snapshots", facts.snapshots.why()),
+        ("left_overs", facts.left_overs.why()),
         ("disks", facts.disks.why()),
+        ("mode", facts.mode.as_ref().and_then(Fact::why)),
     ]
     .into_iter()
-    .filter_map(|(name, why)| Some((name, why?.text.as_str())))
+    .filter_map(|(name, why)| Some((name, why?.text.clone())))
     .collect()
 }
 
@@ -191,5 +196,9 @@ fn left_over(folder: &holdings::LeftOver) -> LeftOver<'_> {
         folder: &folder.folder,
         bytes: folder.bytes,
         sets: folder.sets,
+        evidence: match folder.evidence {
+            Evidence::DroppedSnapshot => "dropped_snapshot",
+            Evidence::NewerFolder => "newer_folder",
+        },
     }
 }

@@ -7,6 +7,7 @@ use crate::audit::Audit;
 use crate::audit::finding::Severity;
 use crate::cassandra::holdings::Backups;
 use crate::exit::Exit;
+use crate::human;
 
 /// Returns the text; `exit` is what the program will end with.
 pub fn render(audit: &Audit, exit: Exit) -> String {
@@ -34,8 +35,8 @@ pub fn render(audit: &Audit, exit: Exit) -> String {
     );
     // Sums over some nodes alone would look like backups that went away.
     if let Some(backups) = of_all(audit) {
-        let sets: u64 = backups.iter().map(|one| one.sets).sum();
-        let held: u64 = backups.iter().map(|one| one.held_bytes).sum();
+        let sets = human::sum(backups.iter().map(|one| one.sets));
+        let held = human::sum(backups.iter().map(|one| one.held_bytes));
         let _ = write!(text, " sets={sets} held={held}B");
     }
     text.push('\n');

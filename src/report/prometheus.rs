@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use crate::audit::finding::Severity;
 use crate::audit::{Audit, Row};
+use crate::cassandra::ring::Member;
+use crate::human;
 
 /// A metric: name, help, and its value on a node; no value, no line: an unknown is not a zero.
 struct Metric {
@@ -68,19 +70,19 @@ const METRICS: [Metric; 11] = [
     Metric {
         name: "cassandra_snapshot_bytes",
         help: "Bytes of all files in snapshots.",
-        value: |row| Some(number(row.facts.snapshots.known()?.iter().map(|one| one.bytes).sum())),
+        value: |row| Some(number(human::sum(row.facts.snapshots.known()?.iter().map(|one| one.bytes)))),
     },
     Metric {
         name: "cassandra_snapshot_held_bytes",
         help: "Bytes in snapshots that no other link holds.",
         value: |row| {
-            Some(number(row.facts.snapshots.known()?.iter().map(|one| one.held_bytes).sum()))
+            Some(number(human::sum(row.facts.snapshots.known()?.iter().map(|one| one.held_bytes))))
         },
     },
     Metric {
         name: "cassandra_data_free_bytes",
         help: "Free bytes of the data folders' file systems.",
-        value: |row| Some(number(row.facts.disks.known()?.iter().map(|disk| disk.free).sum())),
+        value: |row| Some(number(human::sum(row.facts.disks.known()?.iter().map(|disk| disk.free)))),
     },
 ];
 
@@ -117,12 +119,15 @@ fn head(text: &mut String, name: &str, help: &str) {
 }
 
 fn labels(audit: &Audit, row: &Row) -> String {
+    let host_id = row.member.as_ref().and_then(|member: &Member| member.host_id.as_deref());
     let pairs = [
         ("cluster", audit.cluster.as_str()),
         ("node", &row.name),
         ("address", &row.address),
         ("dc", row.dc.as_deref().unwrap_or_default()),
         ("rack", row.rack.as_deref().unwrap_or_default()),
+        // Two members may stand behind one address; their series must not be the same.
+        ("host_id", host_id.unwrap_or_default()),
     ];
     let pairs: Vec<String> =
         pairs.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();

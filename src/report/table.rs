@@ -153,7 +153,7 @@ fn backups(audit: &Audit, look: Look) -> String {
     if known.is_empty() {
         return "backups: not known".to_owned();
     }
-    let sum = |value: fn(&Backups) -> u64| -> u64 { known.iter().map(|one| value(one)).sum() };
+    let sum = |value: fn(&Backups) -> u64| human::sum(known.iter().map(|one| value(one)));
     let place = if known.len() == audit.rows.len() {
         String::new()
     } else {
@@ -163,7 +163,7 @@ fn backups(audit: &Audit, look: Look) -> String {
     let oldest = oldest.map(|then| format!(", oldest {}", human::age(then, look.now)));
     format!(
         "backups{place}: {}, {} ({} held){}",
-        human::count(sum(|one| one.sets + one.incomplete_sets), "set"),
+        human::count(sum(|one| one.sets), "set"),
         human::bytes(sum(|one| one.bytes)),
         human::bytes(sum(|one| one.held_bytes)),
         oldest.unwrap_or_default(),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
 
 use super::lines::Lines;
 use super::turns::in_turn;
@@ -54,6 +54,23 @@ pub struct Result {
     pub interrupted: bool,
 }
 
+/// What the jobs of one run share.
+struct Shared<C: Connect> {
+    lines: Lines<C>,
+    turns: Semaphore,
+    limits: Limits,
+    events: mpsc::UnboundedSender<Event>,
+    /// The ring, once it is known or given up.
+    ring: watch::Receiver<Option<Fact<Ring>>>,
+}
+
+impl<C: Connect> Shared<C> {
+    /// Tells an event. A watcher that has gone is no reason to stop asking.
+    fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+}
+
 /// Surveys all nodes of `order`; stops when `stop` becomes true, and then what was not learnt is
 /// unknown for that reason.
 pub async fn audit<C: Connect>(
@@ -63,59 +80,47 @@ pub async fn audit<C: Connect>(
     mut stop: watch::Receiver<bool>,
 ) -> Result {
     let Order { nodes, ring, in_flight, limits } = order;
-    // A watcher that has gone is no reason to stop asking.
-    let tell = |event| drop(events.send(event));
-    tell(Event::Begun { nodes: nodes.len() });
     let to_ask = match &ring {
         RingFrom::Known(_) => &[][..],
         RingFrom::Ask(specs) => specs.as_slice(),
     };
-    let lines = Lines::new(connector, nodes.iter().chain(to_ask).map(|spec| spec.endpoint.clone()));
-    let (ring_told, ring_known) = watch::channel(None::<Fact<Ring>>);
-    let ask_ring = async {
-        let answer = match &ring {
-            RingFrom::Known(ring) => Fact::Known(ring.clone()),
-            RingFrom::Ask(specs) => ring::ask(&lines, specs, limits).await,
-        };
-        let members = match &answer {
-            Fact::Known(ring) => Ok(ring.members.len()),
-            Fact::Unknown(why) => Err(why.clone()),
-        };
-        tell(Event::Ring { members });
-        ring_told.send_replace(Some(answer));
-    };
-    let turns = Semaphore::new(in_flight.max(1));
+    let endpoints = nodes.iter().chain(to_ask).map(|spec| spec.endpoint.clone());
+    let (ring_told, ring_known) = watch::channel(None);
+    let (proven, proven_nodes) = mpsc::unbounded_channel();
+    let shared = Arc::new(Shared {
+        lines: Lines::new(connector, endpoints),
+        turns: Semaphore::new(in_flight.max(1)),
+        limits,
+        events,
+        ring: ring_known.clone(),
+    });
+    shared.tell(Event::Begun { nodes: nodes.len() });
+    // A task each, so that a node whose answer is hard to read keeps no other waiting.
+    let mut jobs = JoinSet::new();
+    for (index, spec) in nodes.iter().cloned().enumerate() {
+        let (shared, proven) = (Arc::clone(&shared), proven.clone());
+        jobs.spawn(async move { (index, job(&shared, spec, proven).await) });
+    }
+    drop(proven);
     let mut surveyed: Vec<Option<Surveyed>> = vec![None; nodes.len()];
-    let mut jobs: FuturesUnordered<_> = nodes
-        .iter()
-        .enumerate()
-        .map(|(index, spec)| {
-            let (ring_known, lines, turns, tell) = (ring_known.clone(), &lines, &turns, &tell);
-            async move {
-                let work = async {
-                    tell(Event::Started { node: spec.endpoint.host.clone() });
-                    ask_node(lines, spec, limits, ring_known).await
-                };
-                (index, in_turn(turns, work).await)
-            }
-        })
-        .collect();
     let work = async {
-        let ask_all = async {
-            while let Some((index, node)) = jobs.next().await {
-                let (verdict, reason) = Verdict::of(&node.facts.live, &node.facts.configured());
-                tell(Event::Finished { node: node.spec.endpoint.host.clone(), verdict, reason });
-                surveyed[index] = Some(node);
+        let collect = async {
+            // A job that panicked leaves its node unknown; the others go on.
+            while let Some(done) = jobs.join_next().await {
+                if let Ok((index, node)) = done {
+                    surveyed[index] = Some(node);
+                }
             }
         };
-        futures::join!(ask_ring, ask_all);
+        futures::join!(ask_ring(&shared, ring, proven_nodes, ring_told), collect);
     };
     let interrupted = tokio::select! {
         () = work => false,
         () = stopped(&mut stop) => true,
     };
-    drop(jobs);
-    let cut = Why::new(WhyKind::NotAsked, "interrupted before it had answered");
+    jobs.shutdown().await;
+    let text = if interrupted { "interrupted before it had answered" } else { "its survey failed" };
+    let cut = Why::new(WhyKind::NotAsked, text);
     let ring = ring_known.borrow().clone().unwrap_or_else(|| Fact::Unknown(cut.clone()));
     let nodes = nodes
         .into_iter()
@@ -130,6 +135,44 @@ pub async fn audit<C: Connect>(
     Result { ring, nodes, interrupted }
 }
 
+/// Learns the ring and tells it to all jobs.
+async fn ask_ring<C: Connect>(
+    shared: &Shared<C>,
+    from: RingFrom,
+    proven: mpsc::UnboundedReceiver<NodeSpec>,
+    told: watch::Sender<Option<Fact<Ring>>>,
+) {
+    let answer = match from {
+        RingFrom::Known(ring) => Fact::Known(ring),
+        RingFrom::Ask(specs) => ring::ask(&shared.lines, &specs, proven, shared.limits).await,
+    };
+    let members = match &answer {
+        Fact::Known(ring) => Ok(ring.members.len()),
+        Fact::Unknown(why) => Err(why.clone()),
+    };
+    shared.tell(Event::Ring { members });
+    told.send_replace(Some(answer));
+}
+
+/// Takes one node from its turn to its facts.
+async fn job<C: Connect>(
+    shared: &Shared<C>,
+    spec: NodeSpec,
+    proven: mpsc::UnboundedSender<NodeSpec>,
+) -> Surveyed {
+    let name = spec.endpoint.host.clone();
+    let endpoint = spec.endpoint.clone();
+    let work = async {
+        shared.tell(Event::Started { node: name.clone() });
+        ask_node(shared, spec, proven).await
+    };
+    let node = in_turn(&shared.turns, work).await;
+    shared.lines.let_go(&endpoint).await;
+    let (verdict, reason) = Verdict::of(&node.facts.live, &node.facts.configured());
+    shared.tell(Event::Finished { node: name, verdict, reason });
+    node
+}
+
 /// Waits until `stop` says so; for ever when nobody can any more.
 pub async fn stopped(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
@@ -138,45 +181,65 @@ pub async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn ask_node<C: Connect>(
-    lines: &Lines<C>,
-    spec: &NodeSpec,
-    limits: Limits,
-    mut ring_known: watch::Receiver<Option<Fact<Ring>>>,
+    shared: &Shared<C>,
+    spec: NodeSpec,
+    proven: mpsc::UnboundedSender<NodeSpec>,
 ) -> Surveyed {
-    let node = match lines.to(&spec.endpoint).await {
+    let node = match shared.lines.to(&spec.endpoint).await {
         Ok(node) => node,
         Err(error) => {
+            // It cannot tell the ring, and whoever waits for one that can need not wait for it.
+            drop(proven);
             let facts = Facts::unknown(&error.into());
             let resolved = peers::resolve(&spec.endpoint).await;
-            return Surveyed { spec: spec.clone(), facts, peer: None, resolved };
+            return Surveyed { spec, facts, peer: None, resolved };
         }
     };
-    let mut tool = Nodetool::new(spec, limits.nodetool);
-    let facts = survey::survey(&*node, spec, &mut tool, limits).await;
-    let (spec, peer) = (spec.clone(), node.peer_address());
-    let mut surveyed = Surveyed { spec, facts, peer, resolved: Vec::new() };
-    if surveyed.facts.live.known().is_some() {
-        let ring = match ring_known.wait_for(Option::is_some).await {
-            Ok(told) => told.as_ref().and_then(Fact::known).cloned(),
-            Err(_) => None,
-        };
-        if is_doubtful(&surveyed, ring.as_ref()) {
-            let mode = survey::ask_mode(&*node, &tool).await;
-            if mode == Fact::Known(Mode::Starting) {
-                surveyed.facts.live = Fact::unknown(WhyKind::Starting, "Cassandra is starting");
-            }
-            surveyed.facts.mode = Some(mode);
-        }
+    let mut tool = Nodetool::new(&spec, shared.limits.nodetool);
+    let facts = survey::survey(&*node, &spec, &mut tool, shared.limits).await;
+    let mut surveyed = Surveyed { spec, facts, peer: node.peer_address(), resolved: Vec::new() };
+    if surveyed.facts.live.known().is_none() {
+        return surveyed;
+    }
+    // Nobody to send it to means that the ring is known.
+    let _ = proven.send(surveyed.spec.clone());
+    drop(proven);
+    let mut ring = shared.ring.clone();
+    let is_doubtful = match ring.wait_for(Option::is_some).await {
+        Ok(told) => is_doubtful(&surveyed, told.as_ref().and_then(Fact::known)),
+        Err(_) => true,
+    };
+    if is_doubtful {
+        settle_doubt(&*node, &tool, &mut surveyed.facts).await;
     }
     surveyed
 }
 
+/// Asks what the node is doing, and then for the flag again: an answer that was given while it
+/// started means nothing.
+async fn settle_doubt<N: Node>(node: &N, tool: &Nodetool, facts: &mut Facts) {
+    let mode = survey::ask_mode(node, tool).await;
+    facts.live = match &mode {
+        Fact::Known(Mode::Starting) => {
+            Fact::unknown(WhyKind::Starting, "Cassandra is starting")
+        }
+        Fact::Known(Mode::Normal | Mode::Drained | Mode::Other(_)) => {
+            survey::ask_live(node, tool).await
+        }
+        Fact::Unknown(why) => Fact::Unknown(Why::new(
+            why.kind,
+            format!("it may be starting, and does not say what it is doing: {}", why.text),
+        )),
+    };
+    facts.mode = Some(mode);
+}
+
 /// Whether the live flag may be that of a node which is not up: the ring does not show it up and
-/// normal, or it was started a moment ago, when the ring may not know yet.
+/// normal, or is not known, or the node was started a moment ago and the ring may not know yet.
 fn is_doubtful(node: &Surveyed, ring: Option<&Ring>) -> bool {
     let process = node.facts.process.known().and_then(Option::as_ref);
     let is_old = process.and_then(|process| process.age).is_some_and(|age| age >= YOUNG);
-    let is_fine_in_ring = ring.is_none_or(|ring| {
+    let is_fine_in_ring = ring.is_some_and(|ring| {
         let joined = join::join(&[audit::identity(node)], ring);
         joined.member_of[0].is_some_and(|member| ring.members[member].is_up_and_normal())
     });

@@ -21,11 +21,17 @@ pub fn why(output: &Output) -> Option<Why> {
     };
     let said = said(output);
     Some(match code {
-        // 137: `timeout` had to follow with KILL.
-        TIMEOUT_ENDED_IT | 137 => Why::new(
+        // 137: `timeout` had to follow with KILL, or somebody else did.
+        TIMEOUT_ENDED_IT => Why::new(
             WhyKind::TimedOut,
             "nodetool got no answer in time: the JVM hangs, or the node is overloaded",
         ),
+        137 => Why::new(WhyKind::TimedOut, "nodetool was killed: out of time, or of memory"),
+        127 if ["sudo", "timeout"].iter().any(|tool| said.contains(&format!("{tool}:")))
+            || said.contains("'sudo'") =>
+        {
+            Why::new(WhyKind::NotPermitted, format!("a tool is missing on the node: {said}"))
+        }
         127 => Why::new(WhyKind::CommandNotFound, "nodetool was not found on the node"),
         126 => Why::new(WhyKind::NotPermitted, format!("nodetool may not be run: {said}")),
         _ => by_text(&said),

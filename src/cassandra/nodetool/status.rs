@@ -28,6 +28,9 @@ pub fn parse(stdout: &str) -> Result<Ring, ParseError> {
             };
             let member = member(liveness, phase, rest, dc, *layout)
                 .ok_or_else(|| error("a member that cannot be read", line))?;
+            if ring.members.contains(&member) {
+                return Err(error("the same member twice", line));
+            }
             ring.members.push(member);
         } else if let Some(layout) = header(line) {
             let Table::Of { layout: open, .. } = &mut table else {

@@ -17,7 +17,10 @@ const NOISE_KEPT: usize = 1024;
 /// read it alike: two simple commands, no variable, no redirection. `exec` spares a process and
 /// makes the signal reach the command; `LC_ALL=C` keeps messages parsable.
 pub(super) fn exec_text(word: &str, command: &Command) -> String {
-    format!("echo {word};exec env LC_ALL=C {command}")
+    // Scripts of ours set it themselves, which spares the node a program.
+    let is_script = command.argv().first().is_some_and(|program| program == "sh");
+    let locale = if is_script { "" } else { "env LC_ALL=C " };
+    format!("echo {word};exec {locale}{command}")
 }
 
 /// Drops what a login shell's start-up files print on standard output before the command runs.

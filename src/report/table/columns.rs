@@ -45,7 +45,7 @@ impl Group<'_> {
         if known.is_empty() {
             return "?".to_owned();
         }
-        let sum = show(known.iter().sum());
+        let sum = show(human::sum(known.iter().copied()));
         if known.len() < self.rows.len() { format!("{sum} + ?") } else { sum }
     }
 
@@ -138,11 +138,13 @@ pub(super) const COLUMNS: [Column; 15] = [
         rank: 8,
         alignment: RIGHT,
         cell: |group, now| {
-            let all = group.rows.iter().filter_map(|row| row.facts.backups.known());
-            all.filter_map(|backups| backups.oldest)
-                .min()
-                .map(|then| human::age(then, now))
-                .unwrap_or_default()
+            let all: Vec<_> =
+                group.rows.iter().filter_map(|row| row.facts.backups.known()).collect();
+            match all.iter().filter_map(|backups| backups.oldest).min() {
+                Some(then) => human::age(then, now),
+                None if all.is_empty() => "?".to_owned(),
+                None => "none".to_owned(),
+            }
         },
     },
     Column { title: "FREE", rank: 9, alignment: RIGHT, cell: |group, _| free(group) },
@@ -161,7 +163,7 @@ fn snapshots(group: &Group<'_>) -> String {
         is_known = true;
         for one in all {
             *counts.entry(one.kind).or_insert(0) += one.count;
-            held += one.held_bytes;
+            held = human::sum([held, one.held_bytes]);
         }
     }
     if !is_known {
