@@ -119,6 +119,13 @@ pub struct Audit {
     pub showing: Showing,
 }
 
+impl Audit {
+    /// Whether the result is read by Nagios.
+    pub fn is_for_nagios(&self) -> bool {
+        !self.json && self.format == Format::Nagios
+    }
+}
+
 /// Which nodes are meant.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Nodes")]

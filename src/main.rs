@@ -1,5 +1,6 @@
 //! ringhaul: parse, run, return the exit code.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -21,7 +22,11 @@ fn main() -> ExitCode {
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(_) => return Exit::Failed.code().into(),
+        Err(error) => {
+            // With standard error gone there is nobody left to tell.
+            let _ = writeln!(std::io::stderr(), "error: cannot start: {error}");
+            return Exit::Failed.code().into();
+        }
     };
     let exit = runtime.block_on(ringhaul::edge::run(cli));
     // After a second Ctrl-C nothing is waited for.

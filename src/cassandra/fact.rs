@@ -99,16 +99,22 @@ impl Why {
         let hint = match self.kind {
             WhyKind::Unreachable => "check the name, the network and that the host is up",
             WhyKind::Refused => "check that sshd runs there and the port is right",
-            WhyKind::HostKey => "compare the fingerprint with the host's own, then add or replace the key",
+            WhyKind::HostKey => {
+                "compare the fingerprint with the host's own, then add or replace the key"
+            }
             WhyKind::Auth => "check the user and the key; `ssh -v` to the same host shows more",
-            WhyKind::TimedOut => "the host or its JVM hangs or is overloaded: look there, then ask again",
+            WhyKind::TimedOut => {
+                "the host or its JVM hangs or is overloaded: look there, then ask again"
+            }
             WhyKind::Lost => "ask again; if it stays, look at sshd's log there",
             WhyKind::CommandNotFound => "set paths.nodetool in the inventory",
             WhyKind::NotPermitted => "give the account the right, or set sudo in the inventory",
             WhyKind::CassandraDown => "start Cassandra there, or set jmx.host and jmx.port",
             WhyKind::Starting => "ask again when it is up",
             WhyKind::JmxAuth => "set jmx.user and jmx.password_file in the inventory",
-            WhyKind::NotUnderstood => "look at the node; if the output is Cassandra's own, report it",
+            WhyKind::NotUnderstood => {
+                "look at the node; if the output is Cassandra's own, report it"
+            }
             WhyKind::FileNotFound => "set paths.config and paths.data in the inventory",
             WhyKind::TooMuch => "look at the node: it prints without end",
             WhyKind::NotAsked => "ask again",

@@ -6,6 +6,7 @@ mod nodes;
 mod output;
 mod progress;
 mod signals;
+mod terminal;
 
 use std::io::Write as _;
 
@@ -13,6 +14,7 @@ use clap::CommandFactory as _;
 
 use crate::cli::{Cli, Verb};
 use crate::exit::Exit;
+use crate::report::nagios;
 
 /// A fault that ends the program: what, what to do, and with which exit.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,14 @@ impl Fault {
 
 /// Runs one verb to its end and returns how the program is to end.
 pub async fn run(cli: Cli) -> Exit {
+    let terminal = terminal::Kept::of_stdin();
+    let is_nagios = matches!(&cli.verb, Verb::Audit(audit) if audit.is_for_nagios());
+    let exit = run_verb(cli, is_nagios).await;
+    terminal.restore();
+    exit
+}
+
+async fn run_verb(cli: Cli, is_nagios: bool) -> Exit {
     let work = async {
         match cli.verb {
             Verb::Nodes(options) => nodes::run(options).await,
@@ -58,6 +68,10 @@ pub async fn run(cli: Cli) -> Exit {
             let mut message = format!("error: {}\n", fault.text);
             if let Some(hint) = &fault.hint {
                 message.push_str(&format!("hint: {hint}\n"));
+            }
+            if is_nagios {
+                // Nagios shows standard output alone. Gone, there is nobody left to tell.
+                let _ = output::to_stdout(nagios::fault(&fault.text, fault.exit).as_bytes());
             }
             // With standard error gone there is nobody left to tell.
             let _ = std::io::stderr().write_all(message.as_bytes());

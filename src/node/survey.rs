@@ -115,8 +115,7 @@ fn with_what_was_learnt(
     failure: Option<&Why>,
     answer: &Answer,
 ) -> Option<Nodetool> {
-    let is_elsewhere =
-        matches!(failure?.kind, WhyKind::CommandNotFound | WhyKind::CassandraDown);
+    let is_elsewhere = matches!(failure?.kind, WhyKind::CommandNotFound | WhyKind::CassandraDown);
     let mut better = tool.clone();
     if is_elsewhere && better.path.is_none() {
         better.path = answer.nodetools.first().cloned();

@@ -11,12 +11,7 @@ use crate::human;
 
 /// Returns the text; `exit` is what the program will end with.
 pub fn render(audit: &Audit, exit: Exit) -> String {
-    let word = match exit {
-        Exit::Fine => "OK",
-        Exit::Findings => "WARNING",
-        Exit::Failed => "CRITICAL",
-        Exit::Unknown | Exit::Usage | Exit::Interrupted => "UNKNOWN",
-    };
+    let word = word(exit);
     let sum = &audit.summary;
     let mut text = format!(
         "INCREMENTAL BACKUPS {word} - {}: {} of {} enabled, {} disabled, {} drift, {} unknown",
@@ -46,6 +41,22 @@ pub fn render(audit: &Audit, exit: Exit) -> String {
         let _ = writeln!(text, "{severity}: {}: {}", harmless(node), harmless(&finding.text));
     }
     text
+}
+
+/// Returns the text for a run that came to no result.
+pub fn fault(text: &str, exit: Exit) -> String {
+    let text = crate::text::one_line(text.as_bytes(), 300);
+    format!("INCREMENTAL BACKUPS {} - {}\n", word(exit), harmless(&text))
+}
+
+/// The word that goes with the exit code in Nagios's eyes.
+fn word(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Fine => "OK",
+        Exit::Findings => "WARNING",
+        Exit::Failed => "CRITICAL",
+        Exit::Unknown | Exit::Usage | Exit::Interrupted => "UNKNOWN",
+    }
 }
 
 fn of_all(audit: &Audit) -> Option<Vec<&Backups>> {

@@ -70,7 +70,9 @@ const METRICS: [Metric; 11] = [
     Metric {
         name: "cassandra_snapshot_bytes",
         help: "Bytes of all files in snapshots.",
-        value: |row| Some(number(human::sum(row.facts.snapshots.known()?.iter().map(|one| one.bytes)))),
+        value: |row| {
+            Some(number(human::sum(row.facts.snapshots.known()?.iter().map(|one| one.bytes))))
+        },
     },
     Metric {
         name: "cassandra_snapshot_held_bytes",
@@ -82,7 +84,9 @@ const METRICS: [Metric; 11] = [
     Metric {
         name: "cassandra_data_free_bytes",
         help: "Free bytes of the data folders' file systems.",
-        value: |row| Some(number(human::sum(row.facts.disks.known()?.iter().map(|disk| disk.free)))),
+        value: |row| {
+            Some(number(human::sum(row.facts.disks.known()?.iter().map(|disk| disk.free))))
+        },
     },
 ];
 

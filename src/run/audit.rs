@@ -220,9 +220,7 @@ async fn ask_node<C: Connect>(
 async fn settle_doubt<N: Node>(node: &N, tool: &Nodetool, facts: &mut Facts) {
     let mode = survey::ask_mode(node, tool).await;
     facts.live = match &mode {
-        Fact::Known(Mode::Starting) => {
-            Fact::unknown(WhyKind::Starting, "Cassandra is starting")
-        }
+        Fact::Known(Mode::Starting) => Fact::unknown(WhyKind::Starting, "Cassandra is starting"),
         Fact::Known(Mode::Normal | Mode::Drained | Mode::Other(_)) => {
             survey::ask_live(node, tool).await
         }
