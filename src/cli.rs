@@ -166,8 +166,13 @@ pub struct Ssh {
     /// known_hosts file in place of the usual ones; repeatable
     #[arg(long, value_name = "FILE")]
     pub known_hosts: Vec<PathBuf>,
-    /// Jump host, [USER@]HOST[:PORT]; repeatable, the first hop first; `none` for none
-    #[arg(short = 'J', long, value_name = "HOST")]
+    /// Jump hosts, the first hop first.
+    #[arg(
+        short = 'J',
+        long,
+        value_name = "HOST",
+        help = "Jump host, [USER@]HOST[:PORT]; repeatable, the first hop first; none for none"
+    )]
     pub jump: Vec<String>,
     /// ssh_config in place of ~/.ssh/config and /etc/ssh/ssh_config; `none` for none
     #[arg(short = 'F', long, value_name = "FILE")]

@@ -111,16 +111,23 @@ async fn nodes_that_say_nothing_delay_neither_the_ring_nor_the_others() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_of_a_node_that_starts_or_will_not_say_is_unknown() {
-    let (result, asked, _) = ask(&["starting", "odd", "good"], 8).await;
+    let (result, asked, _) = ask(&["good", "starting", "odd"], 8).await;
     let verdicts: Vec<Verdict> = result
         .nodes
         .iter()
         .map(|node| Verdict::of(&node.facts.live, &node.facts.configured()).0)
         .collect();
-    assert_eq!(verdicts, [Verdict::Unknown, Verdict::Unknown, Verdict::Enabled]);
-    assert_eq!(result.nodes[0].facts.live.why().map(|why| why.kind), Some(WhyKind::Starting));
+    assert_eq!(verdicts, [Verdict::Enabled, Verdict::Unknown, Verdict::Unknown]);
+    assert_eq!(result.nodes[1].facts.live.why().map(|why| why.kind), Some(WhyKind::Starting));
     let rings = asked.iter().filter(|asked| asked.ends_with(" status")).count();
     assert_eq!(rings, 1, "the ring is asked once: {asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_not_up_is_not_believed_about_the_ring() {
+    let (_, asked, _) = ask(&["starting", "good"], 8).await;
+    let rings: Vec<&str> = asked.iter().filter_map(|asked| asked.strip_suffix(" status")).collect();
+    assert_eq!(rings, ["starting", "good"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,6 +26,8 @@ pub struct Config {
     pub data_dirs: Fact<Vec<String>>,
     /// `broadcast_address` and `listen_address`, those given.
     pub addresses: Vec<String>,
+    /// `storage_port` and `ssl_storage_port`: on one of them a node talks to the others.
+    pub storage_ports: [u16; 2],
     /// `cluster_name`, if given.
     pub cluster_name: Option<String>,
 }
@@ -62,6 +64,10 @@ pub fn parse(text: &str) -> Result<Config, Why> {
             .into_iter()
             .flat_map(Loose::texts)
             .collect(),
+        storage_ports: [
+            raw.storage_port.port().unwrap_or(7000),
+            raw.ssl_storage_port.port().unwrap_or(7001),
+        ],
         cluster_name: raw.cluster_name.texts().into_iter().next(),
     })
 }
@@ -136,6 +142,8 @@ struct Raw {
     broadcast_address: Loose,
     listen_address: Loose,
     cluster_name: Loose,
+    storage_port: Loose,
+    ssl_storage_port: Loose,
 }
 
 /// A value of any type: one that has the wrong type must not hide the others.
@@ -168,6 +176,10 @@ impl Loose {
             Self::Null => odd("nothing"),
             Self::List(_) | Self::Other => odd("a structure"),
         }
+    }
+
+    fn port(self) -> Option<u16> {
+        self.texts().first()?.parse().ok()
     }
 
     fn texts(self) -> Vec<String> {

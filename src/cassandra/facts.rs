@@ -18,6 +18,8 @@ pub struct Facts {
     pub version: Fact<String>,
     /// The running process, `None` when there is none.
     pub process: Fact<Option<Process>>,
+    /// The ports that are listened on there, when they can be seen.
+    pub listening: Option<Vec<u16>>,
     /// What the node says it is doing; asked only when there is doubt.
     pub mode: Option<Fact<Mode>>,
     /// What the backups folders hold.
@@ -43,6 +45,7 @@ impl Facts {
             config: same(why),
             version: same(why),
             process: same(why),
+            listening: None,
             mode: None,
             backups: same(why),
             snapshots: same(why),
@@ -50,6 +53,14 @@ impl Facts {
             disks: same(why),
             now: same(why),
         }
+    }
+
+    /// Whether the node talks to the others: it listens on one of its storage ports. `None` when
+    /// that cannot be seen.
+    pub fn is_talking(&self) -> Option<bool> {
+        let (_, config) = self.config.known()?;
+        let listening = self.listening.as_ref()?;
+        Some(config.storage_ports.iter().any(|port| listening.contains(port)))
     }
 
     /// Whether incremental backups are on after the next start: cassandra.yaml, or the setting

@@ -9,5 +9,6 @@ pub mod jvm;
 pub mod nodetool;
 pub mod ring;
 pub mod snapshot;
+pub mod socket;
 pub mod sstable;
 pub mod tree;

@@ -14,10 +14,12 @@ use crate::cassandra::ring::{Member, Ring};
 use crate::cli::{self, Format, When};
 use crate::exit::Exit;
 use crate::inventory::NodeSpec;
+use crate::node::Endpoint;
 use crate::report::table::Look;
 use crate::report::{csv, json, junit, nagios, prometheus, table};
 use crate::run::audit::{Order, RingFrom};
 use crate::run::lines::Lines;
+use crate::run::ring::Told;
 use crate::run::{self};
 use crate::selection::Selection;
 
@@ -67,9 +69,13 @@ async fn order(
     let in_flight = asking.in_flight;
     let Some(inventory) = inventory else {
         let via = via.ok_or_else(|| Fault::usage("neither an inventory nor --via"))?;
-        let ring = ask_via(connector, &via, asking).await?;
-        let nodes = load::select(&selection, load::nodes_of_ring(&ring, &via))?;
-        let order = Order { nodes, ring: RingFrom::Known(ring), in_flight, limits };
+        let mut told = ask_via(connector, &via, asking).await?;
+        let nodes = load::select(&selection, load::nodes_of_ring(&told.ring, &via))?;
+        // Among the nodes it goes by the address that the ring shows.
+        if let Some(itself) = itself(&nodes, &told) {
+            told.by = itself;
+        }
+        let order = Order { nodes, ring: RingFrom::Known(told), in_flight, limits };
         // All members are nodes of their own here.
         return Ok((None, order, Box::new(|_| false)));
     };
@@ -102,8 +108,14 @@ fn is_wanted(selection: &Selection, all: &[NodeSpec], member: &Member) -> bool {
             || node.endpoint.address.as_ref() == Some(&member.address)
     });
     let ring = Ring { members: vec![member.clone()], remarks: Vec::new() };
-    let as_node = load::nodes_of_ring(&ring, &NodeSpec::at(crate::node::Endpoint::default()));
+    let as_node = load::nodes_of_ring(&ring, &NodeSpec::at(Endpoint::default()));
     selection.is_everything() || (!is_left_out && selection.select(as_node).is_ok())
+}
+
+/// Returns where the node that told the ring is among `nodes`, when its name shows it.
+fn itself(nodes: &[NodeSpec], told: &Told) -> Option<Endpoint> {
+    let node = nodes.iter().find(|node| node.endpoint.host == told.by.host)?;
+    Some(node.endpoint.clone())
 }
 
 /// No survey runs beside the question for the ring.
@@ -116,11 +128,11 @@ pub(super) async fn ask_via(
     connector: &Arc<Connector>,
     via: &NodeSpec,
     asking: &cli::Asking,
-) -> Result<Ring, Fault> {
+) -> Result<Told, Fault> {
     let lines = Lines::new(Arc::clone(connector), [via.endpoint.clone()]);
     let nodes = std::slice::from_ref(via);
     match run::ring::ask(&lines, nodes, nobody(), load::limits(asking)).await {
-        Fact::Known(ring) => Ok(ring),
+        Fact::Known(told) => Ok(told),
         Fact::Unknown(why) => {
             Err(Fault::failed(format!("cannot learn the ring from {}", why.text)).hint(why.hint()))
         }

@@ -43,7 +43,9 @@ async fn show(
 ) -> Result<Exit, Fault> {
     let Source { inventory, via, selection } = source;
     let (ring, asked) = match (&via, &inventory) {
-        (Some(via), _) => (audit::ask_via(connector, via, &options.asking).await?, via.clone()),
+        (Some(via), _) => {
+            (audit::ask_via(connector, via, &options.asking).await?.ring, via.clone())
+        }
         (None, Some(inventory)) => {
             let first = inventory.ring_from.iter().filter_map(|name| inventory.node(name));
             let nodes: Vec<NodeSpec> = first.chain(&inventory.nodes).cloned().collect();
@@ -52,7 +54,7 @@ async fn show(
             let limit = load::limits(&options.asking);
             let answer = run::ring::ask(&lines, &nodes, audit::nobody(), limit).await;
             let ring = match answer {
-                crate::cassandra::fact::Fact::Known(ring) => ring,
+                crate::cassandra::fact::Fact::Known(told) => told.ring,
                 crate::cassandra::fact::Fact::Unknown(why) => {
                     let fault = Fault::failed(format!("no node could tell the ring: {why}"));
                     return Err(fault.hint(why.hint()));

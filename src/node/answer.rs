@@ -4,6 +4,7 @@ use crate::cassandra::config::{self, Config};
 use crate::cassandra::disk::{self, Disk};
 use crate::cassandra::fact::{Fact, Why, WhyKind};
 use crate::cassandra::jvm::{self, Process};
+use crate::cassandra::socket;
 use crate::cassandra::tree::{Tree, TreeError};
 
 /// No segment is longer: a cassandra.yaml has 100 KiB, a batch of TOC files under 1 MiB.
@@ -23,6 +24,7 @@ pub struct Reader {
     df: Option<Result<String, String>>,
     tree: Tree,
     is_hidden: bool,
+    listening: Option<Vec<u16>>,
     walk_errors: String,
     walk_end: Option<u32>,
     fault: Option<Why>,
@@ -35,6 +37,8 @@ pub struct Answer {
     pub now: Fact<i64>,
     /// The running Cassandra.
     pub process: Fact<Option<Process>>,
+    /// The ports that are listened on, when that can be seen.
+    pub listening: Option<Vec<u16>>,
     /// Paths of nodetool on the node, the likeliest first.
     pub nodetools: Vec<String>,
     /// cassandra.yaml.
@@ -83,6 +87,7 @@ impl Reader {
             "now" => self.now = value.parse().ok(),
             "processes" => self.processes = value.parse().ok(),
             "hidden" => self.is_hidden = true,
+            "listen" => self.listening = socket::listening(value),
             "nodetool" => few(&mut self.nodetools, value)?,
             "yaml-candidate" => few(&mut self.candidates, value)?,
             "yaml" => self.yaml_path = Some(value.to_owned()),
@@ -172,6 +177,7 @@ impl Reader {
         Answer {
             now: self.now.map_or_else(|| Fact::Unknown(missing), Fact::Known),
             process,
+            listening: self.listening,
             nodetools: self.nodetools,
             config,
             disks,

@@ -211,6 +211,7 @@ fn facts(answer: Answer, live: Fact<bool>) -> Facts {
         config: answer.config,
         version,
         process,
+        listening: answer.listening,
         mode: None,
         backups,
         snapshots,

@@ -124,6 +124,10 @@ if [ -n "$pid" ]; then
     set +f
 fi
 
+# Who listens: the kernel lists these sockets first. A drained Cassandra no longer talks to the
+# others, and shows itself up all the same.
+say listen "$(head -q -n 40 /proc/net/tcp /proc/net/tcp6 2>/dev/null)"
+
 # Nothing runs: the places where packages and tarballs put it. Of a process that runs, only its
 # own file counts.
 if [ -z "$yaml" ] && [ "$processes" = 0 ]; then

@@ -6,8 +6,9 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::lines::Lines;
+use super::peers;
+use super::ring::{self, Told};
 use super::turns::in_turn;
-use super::{peers, ring};
 use crate::audit::{self, Surveyed, Verdict};
 use crate::cassandra::fact::{Fact, Why, WhyKind};
 use crate::cassandra::facts::Facts;
@@ -39,7 +40,7 @@ pub struct Order {
 /// Where the ring comes from.
 pub enum RingFrom {
     /// It was asked before.
-    Known(Ring),
+    Known(Told),
     /// Ask these.
     Ask(Vec<NodeSpec>),
 }
@@ -61,7 +62,7 @@ struct Shared<C: Connect> {
     limits: Limits,
     events: mpsc::UnboundedSender<Event>,
     /// The ring, once it is known or given up.
-    ring: watch::Receiver<Option<Fact<Ring>>>,
+    ring: watch::Receiver<Option<Fact<Told>>>,
 }
 
 impl<C: Connect> Shared<C> {
@@ -121,7 +122,12 @@ pub async fn audit<C: Connect>(
     jobs.shutdown().await;
     let text = if interrupted { "interrupted before it had answered" } else { "its survey failed" };
     let cut = Why::new(WhyKind::NotAsked, text);
-    let ring = ring_known.borrow().clone().unwrap_or_else(|| Fact::Unknown(cut.clone()));
+    let told = ring_known.borrow().clone().unwrap_or_else(|| Fact::Unknown(cut.clone()));
+    let ring = if interrupted {
+        ring_of(told)
+    } else {
+        ring_of_a_node_that_is_up(&shared, told, &surveyed).await
+    };
     let nodes = nodes
         .into_iter()
         .zip(surveyed)
@@ -140,18 +146,50 @@ async fn ask_ring<C: Connect>(
     shared: &Shared<C>,
     from: RingFrom,
     proven: mpsc::UnboundedReceiver<NodeSpec>,
-    told: watch::Sender<Option<Fact<Ring>>>,
+    told: watch::Sender<Option<Fact<Told>>>,
 ) {
     let answer = match from {
-        RingFrom::Known(ring) => Fact::Known(ring),
+        RingFrom::Known(told) => Fact::Known(told),
         RingFrom::Ask(specs) => ring::ask(&shared.lines, &specs, proven, shared.limits).await,
     };
     let members = match &answer {
-        Fact::Known(ring) => Ok(ring.members.len()),
+        Fact::Known(told) => Ok(told.ring.members.len()),
         Fact::Unknown(why) => Err(why.clone()),
     };
     shared.tell(Event::Ring { members });
     told.send_replace(Some(answer));
+}
+
+fn ring_of(told: Fact<Told>) -> Fact<Ring> {
+    match told {
+        Fact::Known(told) => Fact::Known(told.ring),
+        Fact::Unknown(why) => Fact::Unknown(why),
+    }
+}
+
+/// Returns the ring, asked of another node when the one that told it turned out not to be up: a
+/// drained node shows a ring that stands still, with itself as a normal member.
+async fn ring_of_a_node_that_is_up<C: Connect>(
+    shared: &Shared<C>,
+    told: Fact<Told>,
+    surveyed: &[Option<Surveyed>],
+) -> Fact<Ring> {
+    let is_up = |node: &Surveyed| {
+        let is_normal = matches!(&node.facts.mode, None | Some(Fact::Known(Mode::Normal)));
+        node.facts.live.known().is_some() && is_normal
+    };
+    let nodes = || surveyed.iter().flatten();
+    let Fact::Known(Told { by, .. }) = &told else { return ring_of(told) };
+    if nodes().all(|node| node.spec.endpoint != *by || is_up(node)) {
+        return ring_of(told);
+    }
+    let others: Vec<NodeSpec> =
+        nodes().filter(|node| is_up(node)).map(|node| node.spec.clone()).collect();
+    let (_, nobody) = mpsc::unbounded_channel();
+    match ring::ask(&shared.lines, &others, nobody, shared.limits).await {
+        Fact::Known(better) => Fact::Known(better.ring),
+        Fact::Unknown(_) => ring_of(told),
+    }
 }
 
 /// Takes one node from its turn to its facts.
@@ -206,7 +244,10 @@ async fn ask_node<C: Connect>(
     drop(proven);
     let mut ring = shared.ring.clone();
     let is_doubtful = match ring.wait_for(Option::is_some).await {
-        Ok(told) => is_doubtful(&surveyed, told.as_ref().and_then(Fact::known)),
+        Ok(told) => {
+            let told = told.as_ref().and_then(Fact::known);
+            is_doubtful(&surveyed, told.map(|told| &told.ring))
+        }
         Err(_) => true,
     };
     if is_doubtful {
@@ -241,5 +282,7 @@ fn is_doubtful(node: &Surveyed, ring: Option<&Ring>) -> bool {
         let joined = join::join(&[audit::identity(node)], ring);
         joined.member_of[0].is_some_and(|member| ring.members[member].is_up_and_normal())
     });
-    !is_old || !is_fine_in_ring
+    // A drained node that is asked for the ring shows itself up and normal in it.
+    let is_silent = node.facts.is_talking() == Some(false);
+    !is_old || !is_fine_in_ring || is_silent
 }

@@ -17,6 +17,15 @@ use crate::node::{Connect, Endpoint};
 /// 1 to 3 s on a busy node.
 const PATIENCE: Duration = Duration::from_secs(4);
 
+/// The ring, and who told it.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The ring.
+    pub ring: Ring,
+    /// Where the node that told it is reached.
+    pub by: Endpoint,
+}
+
 /// Asks the first of `specs` at once, so that its answer comes beside the surveys; where it fails
 /// or stays silent, the nodes of `proven` next, which have just answered another question; and
 /// the rest of `specs` when nobody else is left.
@@ -25,7 +34,7 @@ pub async fn ask<C: Connect>(
     specs: &[NodeSpec],
     mut proven: UnboundedReceiver<NodeSpec>,
     limits: Limits,
-) -> Fact<Ring> {
+) -> Fact<Told> {
     let mut rest = specs.iter();
     let mut tried: HashSet<Endpoint> = HashSet::new();
     let mut asked = FuturesUnordered::new();
@@ -40,7 +49,7 @@ pub async fn ask<C: Connect>(
     loop {
         tokio::select! {
             Some(answer) = asked.next() => match answer {
-                Fact::Known(ring) => return Fact::Known(ring),
+                Fact::Known(told) => return Fact::Known(told),
                 Fact::Unknown(why) => {
                     failure = failure.or(Some(why));
                     wants_more = true;
@@ -72,17 +81,16 @@ pub async fn ask<C: Connect>(
     Fact::Unknown(failure.unwrap_or_else(|| Why::new(WhyKind::NotAsked, "no node to ask")))
 }
 
-async fn ask_one<C: Connect>(lines: &Lines<C>, spec: NodeSpec, limits: Limits) -> Fact<Ring> {
-    let name = &spec.endpoint.host;
+async fn ask_one<C: Connect>(lines: &Lines<C>, spec: NodeSpec, limits: Limits) -> Fact<Told> {
     let answer = match lines.to(&spec.endpoint).await {
         Ok(node) => survey::ask_ring(&*node, &spec, limits).await,
         Err(error) => Fact::Unknown(error.into()),
     };
     match answer {
         Fact::Unknown(mut why) => {
-            why.text = format!("{name}: {}", why.text);
+            why.text = format!("{}: {}", spec.endpoint.host, why.text);
             Fact::Unknown(why)
         }
-        known @ Fact::Known(_) => known,
+        Fact::Known(ring) => Fact::Known(Told { ring, by: spec.endpoint }),
     }
 }
