@@ -209,5 +209,8 @@ fn without_an_inventory_the_audit_says_the_same() {
         assert_eq!(of(&via), of(&known), "node {}", made.node);
     }
     assert_eq!(via["summary"], known["summary"]);
+    let verdicts = [1, 2, 3, 4, 5].map(|node| row(&via, node)["verdict"].clone());
+    let made = ["enabled", "lost_at_restart", "on_at_restart", "disabled", "enabled"];
+    assert_eq!(verdicts, made, "{via:#}");
     assert_eq!(found.code, ended.code);
 }

@@ -74,7 +74,7 @@ fn assert_prometheus(text: &str) {
         let labels = labels.strip_suffix('}').expect("an end of the labels");
         for label in labels.split("\",") {
             let (name, value) = label.split_once("=\"").expect("a label and its value");
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase()), "{line}");
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{line}");
             assert!(!value.trim_end_matches('"').contains('"'), "{line}");
         }
         if name == "cassandra_incremental_backup_enabled" {

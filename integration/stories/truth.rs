@@ -60,7 +60,8 @@ for root in roots:
                     backups['newest'] = max(made, backups['newest'] or made)
             shots = os.path.join(here, 'snapshots')
             total = sum(stat.st_size for _, _, stat in files(os.path.join(here, 'backups')))
-            for tag in sorted(os.listdir(shots)) if os.path.isdir(shots) else []:
+            tags = sorted(os.listdir(shots)) if os.path.isdir(shots) else []
+            for tag in tags:
                 found = re.fullmatch(r'(dropped|truncated)-(\d{13})-(.*)', tag)
                 if found and found.group(3) == table:
                     kind, taken = found.group(1), int(found.group(2)) // 1000
@@ -74,9 +75,11 @@ for root in roots:
                     one['held'] += held(stat)
                     total += stat.st_size
             if not keyspace.startswith('system') and keyspace + '/' + folder not in tables:
-                old = left.setdefault((keyspace, folder), dict(bytes=0, sets=0))
+                old = left.setdefault((keyspace, folder), dict(bytes=0, sets=0, evidence='newer_folder'))
                 old['bytes'] += total
                 old['sets'] += len(sets)
+                if any(re.fullmatch(r'dropped-\d{13}-' + re.escape(table), tag) for tag in tags):
+                    old['evidence'] = 'dropped_snapshot'
 
 backups['oldest'], backups['newest'] = when(backups['oldest']), when(backups['newest'])
 snapshots = [
