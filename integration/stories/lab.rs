@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -98,7 +98,6 @@ impl Plan {
             .unwrap_or_else(|_| format!("story{}", std::process::id()));
         let name = format!("{prefix}-{}", self.name);
         let keeper = Keeper::of(&name);
-        let began = Instant::now();
         let lab = Lab { name, plan: self.name, keeper };
         let up = lab.run("up", self.up, UP);
         if up.code != 0 {
@@ -106,7 +105,6 @@ impl Plan {
             panic!("ring up {:?} failed:\n{}", self.up, up.stderr);
         }
         (self.prepare)(&lab);
-        tell(&format!("lab {} is ready after {} s", lab.name, began.elapsed().as_secs()));
         lab
     }
 }
@@ -303,7 +301,8 @@ fn labs() -> PathBuf {
     std::env::var_os("RINGHAUL_LABS").map_or_else(|| "/var/tmp/ringhaul-labs".into(), PathBuf::from)
 }
 
-/// Says something on the real standard error: the harness takes away only what is printed.
+/// Says something that is shown when the story fails.
+#[expect(clippy::print_stdout, reason = "the harness keeps what tests print")]
 pub(crate) fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr(), "story: {text}");
+    println!("story: {text}");
 }

@@ -129,7 +129,13 @@ impl Reader {
         let config = match (self.yaml_path, self.yaml) {
             _ if self.candidates.len() > 1 => several(&self.candidates),
             (Some(path), Some(Ok(text))) => read_config(path, &text),
-            (Some(_), Some(Err(said))) => Fact::Unknown(refusal(&said)),
+            (Some(_), Some(Err(said))) => Fact::Unknown(match refusal(&said) {
+                // Of a file that only the process names, root's rights are not used.
+                why if why.kind == WhyKind::NotPermitted => why.with_fix(
+                    "name it in the inventory (paths.config), or let the account read it",
+                ),
+                why => why,
+            }),
             (None, _) if is_past_config => Fact::unknown(
                 WhyKind::FileNotFound,
                 "cassandra.yaml was not found: set paths.config",

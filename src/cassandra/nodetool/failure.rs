@@ -20,6 +20,11 @@ pub fn why(output: &Output) -> Option<Why> {
         }
     };
     let said = said(output);
+    let has_no = |tool: &str| {
+        said.contains(&format!("{tool}: not found"))
+            || said.contains(&format!("{tool}: command not found"))
+            || said.contains(&format!("'{tool}'"))
+    };
     Some(match code {
         // 137: `timeout` had to follow with KILL, or somebody else did.
         TIMEOUT_ENDED_IT => Why::new(
@@ -27,9 +32,8 @@ pub fn why(output: &Output) -> Option<Why> {
             "nodetool got no answer in time: the JVM hangs, or the node is overloaded",
         ),
         137 => Why::new(WhyKind::TimedOut, "nodetool was killed: out of time, or of memory"),
-        127 if ["sudo", "timeout"].iter().any(|tool| said.contains(&format!("{tool}:")))
-            || said.contains("'sudo'") =>
-        {
+        // `timeout` itself ends with 127, and names nodetool, when that is what is not there.
+        127 if !said.contains("nodetool") && (has_no("sudo") || has_no("timeout")) => {
             Why::new(WhyKind::NotPermitted, format!("a tool is missing on the node: {said}"))
         }
         127 => Why::new(WhyKind::CommandNotFound, "nodetool was not found on the node"),
@@ -112,6 +116,9 @@ mod tests {
         assert_eq!(failed(1, refused, ""), WhyKind::CassandraDown);
         assert_eq!(failed(124, "", ""), WhyKind::TimedOut);
         assert_eq!(failed(127, "", "sh: 1: nodetool: not found"), WhyKind::CommandNotFound);
+        let timeout = "timeout: failed to run command 'nodetool': No such file or directory";
+        assert_eq!(failed(127, "", timeout), WhyKind::CommandNotFound);
+        assert_eq!(failed(127, "", "sh: 1: exec: timeout: not found"), WhyKind::NotPermitted);
         assert_eq!(failed(1, "", "sudo: a password is required"), WhyKind::NotPermitted);
         assert_eq!(failed(2, "", "error: boom\n\tat x.y"), WhyKind::NotUnderstood);
     }
