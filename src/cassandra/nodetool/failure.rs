@@ -43,8 +43,10 @@ pub fn why(output: &Output) -> Option<Why> {
 }
 
 /// Texts that nodetool, the JVM or sudo print, and what they mean.
-const MEANINGS: [(&str, WhyKind, &str); 14] = [
+const MEANINGS: [(&str, WhyKind, &str); 15] = [
     ("not initialized yet", WhyKind::Starting, "Cassandra is starting"),
+    // JMX is open before what it serves is there.
+    ("InstanceNotFoundException", WhyKind::Starting, "Cassandra is starting"),
     (
         "Read timed out",
         WhyKind::TimedOut,
