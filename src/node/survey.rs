@@ -30,13 +30,11 @@ pub async fn survey<N: Node>(
     tool: &mut Nodetool,
     limits: Limits,
 ) -> Facts {
-    let first_call = catalog::nodetool_statusbackup(tool);
-    let (answer, first_live) =
-        tokio::join!(look(node, spec, limits), nodetool(node, &first_call, statusbackup::parse));
+    let (answer, first_live) = tokio::join!(look(node, spec, limits), ask_live(node, tool));
     let live = match with_what_was_learnt(tool, first_live.why(), &answer) {
         Some(better) => {
             *tool = better;
-            nodetool(node, &catalog::nodetool_statusbackup(tool), statusbackup::parse).await
+            ask_live(node, tool).await
         }
         None => first_live,
     };
@@ -47,7 +45,7 @@ pub async fn survey<N: Node>(
     facts
 }
 
-/// Asks once more for the live flag.
+/// Asks for the live flag.
 pub async fn ask_live<N: Node>(node: &N, tool: &Nodetool) -> Fact<bool> {
     nodetool(node, &catalog::nodetool_statusbackup(tool), statusbackup::parse).await
 }
@@ -67,10 +65,7 @@ pub async fn ask_ring<N: Node>(node: &N, spec: &NodeSpec, limits: Limits) -> Fac
         })
     };
     let first = nodetool(node, &catalog::nodetool_status(&tool), sorted).await;
-    let is_elsewhere = first
-        .why()
-        .is_some_and(|why| matches!(why.kind, WhyKind::CommandNotFound | WhyKind::CassandraDown));
-    if !is_elsewhere {
+    if !first.why().is_some_and(may_be_elsewhere) {
         return first;
     }
     let answer = look_at(node, &catalog::survey(spec, &[], limits.files)).await;
@@ -115,7 +110,7 @@ fn with_what_was_learnt(
     failure: Option<&Why>,
     answer: &Answer,
 ) -> Option<Nodetool> {
-    let is_elsewhere = matches!(failure?.kind, WhyKind::CommandNotFound | WhyKind::CassandraDown);
+    let is_elsewhere = may_be_elsewhere(failure?);
     let mut better = tool.clone();
     if is_elsewhere && better.path.is_none() {
         better.path = answer.nodetools.first().cloned();
@@ -126,6 +121,11 @@ fn with_what_was_learnt(
         better.port = process.and_then(|process| process.jmx_port).filter(|port| *port != 7199);
     }
     (better != *tool).then_some(better)
+}
+
+/// Whether nodetool, or the JMX port, may be in another place than where it was looked for.
+fn may_be_elsewhere(why: &Why) -> bool {
+    matches!(why.kind, WhyKind::CommandNotFound | WhyKind::CassandraDown)
 }
 
 /// Looks at process, settings, disks and files.

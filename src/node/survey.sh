@@ -90,7 +90,7 @@ if [ -n "$pid" ]; then
             */apache-cassandra-[0-9]*.jar | */cassandra-all-[0-9]*.jar) jars=$entry ;;
             */\*) jars="${entry%\*}apache-cassandra-[0-9]*.jar:${entry%\*}cassandra-all-[0-9]*.jar" ;;
             *.jar) continue ;;
-            *) folders="$folders:$entry"; continue ;;
+            *) folders=${folders:+$folders:}$entry; continue ;;
         esac
         set +f
         for jar in $jars; do
