@@ -7,6 +7,7 @@ pub mod facts;
 pub mod holdings;
 pub mod jvm;
 pub mod nodetool;
+pub mod replicas;
 pub mod ring;
 pub mod snapshot;
 pub mod socket;

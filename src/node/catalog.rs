@@ -23,6 +23,10 @@ pub const SURVEY_LIMIT: Duration = Duration::from_secs(300);
 /// The survey prints about 200 bytes a file of backups and snapshots; two million are taken.
 const SURVEY_OUTPUT_LIMIT: u64 = 1024 * 1024 * 1024;
 
+/// `describering` prints some 600 bytes a range and `ring` 130 a token; a thousand nodes with 256
+/// tokens each are taken.
+const TOKENS_OUTPUT_LIMIT: u64 = 256 * 1024 * 1024;
+
 const SURVEY_SCRIPT: &str = include_str!("survey.sh");
 
 /// A non-login shell's PATH often lacks the folders where Cassandra's tools lie.
@@ -68,6 +72,22 @@ pub fn nodetool_netstats(tool: &Nodetool) -> Command {
 /// `nodetool version`: the version of the running process.
 pub fn nodetool_version(tool: &Nodetool) -> Command {
     tool.command(&["version"])
+}
+
+/// `nodetool describecluster`: the ring's name, and its keyspaces with their replication (4.0+).
+pub fn nodetool_describecluster(tool: &Nodetool) -> Command {
+    tool.command(&["describecluster"])
+}
+
+/// `nodetool describering`: the ranges of `keyspace` and their replicas. The name must have passed
+/// [`is_keyspace_name`](crate::cassandra::nodetool::describecluster::is_keyspace_name).
+pub fn nodetool_describering(tool: &Nodetool, keyspace: &str) -> Command {
+    tool.command(&["describering", keyspace]).with_output_limit(TOKENS_OUTPUT_LIMIT)
+}
+
+/// `nodetool ring`: every token of every node.
+pub fn nodetool_ring(tool: &Nodetool) -> Command {
+    tool.command(&["ring"]).with_output_limit(TOKENS_OUTPUT_LIMIT)
 }
 
 /// How nodetool is called on one node.

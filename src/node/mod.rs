@@ -7,6 +7,7 @@ pub mod endpoint;
 pub mod recorder;
 pub mod ssh;
 pub mod survey;
+pub mod topology;
 
 use std::future::Future;
 use std::ops::ControlFlow;

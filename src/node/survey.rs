@@ -85,7 +85,8 @@ pub async fn ask_cluster_name<N: Node>(
     answer.config.known()?.1.cluster_name.clone()
 }
 
-async fn nodetool<N: Node, T>(
+/// Asks nodetool one question; all that can go wrong with it is why the fact is unknown.
+pub(crate) async fn nodetool<N: Node, T>(
     node: &N,
     command: &Command,
     parse: impl Fn(&str) -> Result<T, ParseError>,

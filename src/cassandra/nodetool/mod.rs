@@ -1,8 +1,11 @@
 //! What `nodetool` prints, one file per output. Each parser understands a line or shows it.
 
+pub mod describecluster;
+pub mod describering;
 pub mod failure;
 pub mod netstats;
 mod noise;
+pub mod ring;
 pub mod status;
 pub mod statusbackup;
 pub mod version;
