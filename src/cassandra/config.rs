@@ -105,6 +105,7 @@ fn data_dirs(settings: [Loose; 2]) -> Fact<Vec<String>> {
 /// Returns the line numbers on which `key` is a key of the root, and those on which it is
 /// commented out.
 fn lines_of(key: &str, text: &str) -> (Vec<usize>, Vec<usize>) {
+    let text = text.trim_start_matches('\u{feff}');
     let indent = |line: &str| line.len() - line.trim_start().len();
     let root_indent = text
         .lines()
@@ -118,7 +119,6 @@ fn lines_of(key: &str, text: &str) -> (Vec<usize>, Vec<usize>) {
     let mut keys = Vec::new();
     let mut commented = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim_start_matches('\u{feff}');
         if let Some(comment) = line.trim_start().strip_prefix('#') {
             if is_key(comment.trim_start_matches('#')) {
                 commented.push(number);

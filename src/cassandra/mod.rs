@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod disk;
+pub mod edit;
 pub mod fact;
 pub mod facts;
 pub mod holdings;
