@@ -11,7 +11,7 @@
 //! | line | rooms | may touch |
 //! |---|---|---|
 //! | nouns | [`cassandra`], [`inventory`], [`nodeset`], [`selection`], [`node::command`], [`node::catalog`] | nothing: no tokio, files, clock, environment |
-//! | decisions | [`join`], [`audit`], [`event`], [`exit`], [`report`], [`schedule`] | the nouns |
+//! | decisions | [`join`], [`audit`], [`event`], [`exit`], [`plan`], [`report`], [`schedule`] | the nouns |
 //! | door | [`node`]: the one way to a node; [`node::ssh`] is the real one | SSH, its key and host files |
 //! | hands | [`run`]: turns, lines, the loop that asks | all of the above, and time |
 //! | edge | [`cli`], [`edge`], `main` | terminal, files, signals, the clock |
@@ -35,6 +35,7 @@ pub mod join;
 pub mod nearest;
 pub mod node;
 pub mod nodeset;
+pub mod plan;
 pub mod report;
 pub mod run;
 pub mod schedule;

@@ -12,7 +12,7 @@ pub enum Fact<T> {
 }
 
 /// Why a fact is unknown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Why {
     /// The kind, for machines.
     pub kind: WhyKind,
@@ -23,7 +23,9 @@ pub struct Why {
 }
 
 /// The kinds of not knowing. Their names are part of the JSON output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum WhyKind {
     /// No way to the host: name, route, network.
@@ -52,6 +54,8 @@ pub enum WhyKind {
     NotUnderstood,
     /// A file is not where it was looked for.
     FileNotFound,
+    /// Cassandra knows no such keyspace or table.
+    NoSuchTable,
     /// More came than is taken.
     TooMuch,
     /// It was not asked.
@@ -116,6 +120,7 @@ impl Why {
                 "look at the node; if the output is Cassandra's own, report it"
             }
             WhyKind::FileNotFound => "set paths.config and paths.data in the inventory",
+            WhyKind::NoSuchTable => "name a table that exists, as keyspace.table",
             WhyKind::TooMuch => "look at the node: it prints without end",
             WhyKind::NotAsked => "ask again",
             WhyKind::Local => "mend it on this machine and ask again",

@@ -22,6 +22,8 @@ pub struct Facts {
     pub listening: Option<Vec<u16>>,
     /// What the node says it is doing; asked only when there is doubt.
     pub mode: Option<Fact<Mode>>,
+    /// The data folders that were looked at.
+    pub data_dirs: Fact<Vec<String>>,
     /// What the backups folders hold.
     pub backups: Fact<Backups>,
     /// Snapshots, by kind.
@@ -47,6 +49,7 @@ impl Facts {
             process: same(why),
             listening: None,
             mode: None,
+            data_dirs: same(why),
             backups: same(why),
             snapshots: same(why),
             left_overs: same(why),

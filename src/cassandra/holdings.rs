@@ -11,6 +11,9 @@ use crate::human;
 /// links of one flush appear within 36 ms (measured), a slow disk's within seconds.
 const STILL_BEING_MADE: i64 = 300;
 
+/// At most this many sets of which something is to be said are named.
+const EXAMPLES_KEPT: usize = 5;
+
 /// At most this many names of snapshots of a kind are kept; their number is always right.
 const NAMES_KEPT: usize = 20;
 
@@ -25,6 +28,10 @@ pub struct Backups {
     pub torn_sets: u64,
     /// Up to five of the torn sets, as `keyspace/table-folder/backups/descriptor`.
     pub torn_examples: Vec<String>,
+    /// Sets that hold a component which their TOC does not name.
+    pub sets_with_extra: u64,
+    /// Up to five such components, as `keyspace/table-folder/backups/descriptor-component`.
+    pub extra_examples: Vec<String>,
     /// Bytes of all files.
     pub bytes: u64,
     /// Bytes of files that have no other link: what the disk would get back.
@@ -95,6 +102,17 @@ pub fn backups(tree: &Tree, now: i64) -> Backups {
                 (a, b) => a.or(b),
             };
             sum.newest = sum.newest.max(Some(set.newest));
+            let shown = || {
+                let index = index.as_deref().map(|i| format!("{i}/")).unwrap_or_default();
+                format!("{keyspace}/{folder}/backups/{index}{descriptor}")
+            };
+            if let Some(extra) = set.extra() {
+                sum.sets_with_extra += 1;
+                if sum.extra_examples.len() < EXAMPLES_KEPT {
+                    let component = tree.name_of(extra).unwrap_or_default();
+                    sum.extra_examples.push(format!("{}-{component}", shown()));
+                }
+            }
             if set.is_complete() {
                 sum.sets += 1;
                 continue;
@@ -102,15 +120,14 @@ pub fn backups(tree: &Tree, now: i64) -> Backups {
             sum.incomplete_sets += 1;
             if now.saturating_sub(set.newest) > STILL_BEING_MADE {
                 sum.torn_sets += 1;
-                if sum.torn_examples.len() < 5 {
-                    let index = index.as_deref().map(|i| format!("{i}/")).unwrap_or_default();
-                    sum.torn_examples
-                        .push(format!("{keyspace}/{folder}/backups/{index}{descriptor}"));
+                if sum.torn_examples.len() < EXAMPLES_KEPT {
+                    sum.torn_examples.push(shown());
                 }
             }
         }
     }
     sum.torn_examples.sort();
+    sum.extra_examples.sort();
     sum
 }
 

@@ -1,16 +1,23 @@
 //! What Cassandra says and how it lays out files: text in, data out.
 
 pub mod config;
+pub mod crc;
+pub mod deep;
 pub mod disk;
 pub mod edit;
 pub mod fact;
 pub mod facts;
 pub mod holdings;
 pub mod jvm;
+pub mod links;
 pub mod nodetool;
 pub mod replicas;
+pub mod proof;
 pub mod ring;
+pub mod schema;
 pub mod snapshot;
+pub mod snapshot_schema;
 pub mod socket;
 pub mod sstable;
+pub mod table_name;
 pub mod tree;

@@ -87,6 +87,12 @@ impl Set {
         let present: HashSet<u16> = self.present.iter().copied().collect();
         self.toc.as_ref().is_some_and(|toc| toc.iter().all(|name| present.contains(name)))
     }
+
+    /// Returns the number of a component that is there and not in the TOC, if there is a TOC.
+    pub(super) fn extra(&self) -> Option<u16> {
+        let toc = self.toc.as_ref()?;
+        self.present.iter().find(|name| !toc.contains(name)).copied()
+    }
 }
 
 impl Tree {
@@ -128,6 +134,11 @@ impl Tree {
     pub(super) fn tables(&self) -> impl Iterator<Item = (&str, &str, &Table)> {
         let tables = self.tables.iter();
         tables.map(|((_, keyspace, folder), table)| (keyspace.as_str(), folder.as_str(), table))
+    }
+
+    /// Returns the name of a component by its number.
+    pub(super) fn name_of(&self, number: u16) -> Option<&str> {
+        self.names.iter().find(|(_, known)| **known == number).map(|(name, _)| &**name)
     }
 
     /// Takes a record `d DEPTH TIME PATH` of a folder.

@@ -218,7 +218,7 @@ fn read_config(path: String, text: &str) -> Fact<(String, Config)> {
 }
 
 /// What it means when `cat`, `df`, `find` or sudo before them complained.
-fn refusal(said: &str) -> Why {
+pub(super) fn refusal(said: &str) -> Why {
     let lines: Vec<&str> = said.lines().filter(|line| !is_grumble(line)).collect();
     let text = lines.join("\n");
     let has = |part: &str| text.contains(part);
@@ -247,7 +247,7 @@ fn is_grumble(line: &str) -> bool {
 /// Returns what makes the walk's sums wrong, if anything does. Files that went away during the
 /// walk do not: Cassandra compacts and flushes all the time. A data folder that is not there is
 /// known by its absence from the listing.
-fn walk_fault(errors: &str) -> Option<Why> {
+pub(super) fn walk_fault(errors: &str) -> Option<Why> {
     let fault = errors.lines().find(|line| {
         !is_grumble(line) && !line.trim_end().ends_with("No such file or directory")
     })?;

@@ -2,11 +2,14 @@
 //!
 //! What each needs of sudo: the survey's `cat` of cassandra.yaml, `df` and `find` run with
 //! `sudo -n` where the account may not read the files itself; nodetool only where the inventory
-//! says so, because its password file belongs to another user. Nothing else ever does.
+//! says so, because its password file belongs to another user. So do the `find`, `head` and `cat`
+//! of a proof, and the `stat` and `rm` that take its own set away again. Nothing else ever does.
 
 use std::time::Duration;
 
 use super::Command;
+use crate::cassandra::links::MadeSet;
+use crate::cassandra::table_name::TableName;
 use crate::inventory::{NodeSpec, Sudo};
 
 /// How long nodetool may take on the node before `timeout` ends it, unless the operator says
@@ -29,6 +32,20 @@ const TOKENS_OUTPUT_LIMIT: u64 = 256 * 1024 * 1024;
 
 const SURVEY_SCRIPT: &str = include_str!("survey.sh");
 
+/// A listing prints some 200 bytes a set; a million sets are taken.
+const LISTING_OUTPUT_LIMIT: u64 = 256 * 1024 * 1024;
+
+const LISTING_SCRIPT: &str = include_str!("listing.sh");
+const REMOVE_SCRIPT: &str = include_str!("remove.sh");
+const DEEP_SCRIPT: &str = include_str!("deep.sh");
+const SCHEMA_SCRIPT: &str = include_str!("schema.sh");
+
+/// As for nodetool.
+const FIND_CQLSH: &str = concat!(
+    "LC_ALL=C PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/opt/cassandra/bin; export LC_ALL PATH; ",
+    r#"exec timeout -k 2 "$0" cqlsh "$@""#,
+);
+
 /// A non-login shell's PATH often lacks the folders where Cassandra's tools lie.
 const FIND_NODETOOL: &str = concat!(
     "LC_ALL=C PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
@@ -40,11 +57,7 @@ const FIND_NODETOOL: &str = concat!(
 ///
 /// `data` are folders to look at in place of those of the inventory or of cassandra.yaml.
 pub fn survey(spec: &NodeSpec, data: &[String], limit: Duration) -> Command {
-    let sudo = match spec.sudo {
-        Sudo::Auto => "auto",
-        Sudo::Never => "never",
-        Sudo::Always => "always",
-    };
+    let sudo = sudo_word(spec);
     let port = spec.jmx.port.map(|port| port.to_string()).unwrap_or_default();
     let config = spec.paths.config.clone().unwrap_or_default();
     let mut argv = vec!["sh".into(), "-s".into(), "--".into(), sudo.into(), port, config];
@@ -88,6 +101,98 @@ pub fn nodetool_describering(tool: &Nodetool, keyspace: &str) -> Command {
 /// `nodetool ring`: every token of every node.
 pub fn nodetool_ring(tool: &Nodetool) -> Command {
     tool.command(&["ring"]).with_output_limit(TOKENS_OUTPUT_LIMIT)
+}
+
+/// `nodetool refreshsizeestimates`: Cassandra writes system.size_estimates anew.
+pub fn nodetool_refreshsizeestimates(tool: &Nodetool) -> Command {
+    tool.command(&["refreshsizeestimates"])
+}
+
+/// `nodetool flush`: Cassandra writes what it holds of one table in memory to disk.
+pub fn nodetool_flush(tool: &Nodetool, table: &TableName) -> Command {
+    tool.command(&["flush", table.keyspace(), table.table()])
+}
+
+/// Lists one table's SSTable files; see `listing.sh`. `since` is a time of the node's clock,
+/// without which only the Data.db files are listed.
+pub fn listing(
+    spec: &NodeSpec,
+    data: &[String],
+    table: &TableName,
+    since: Option<i64>,
+    limit: Duration,
+) -> Command {
+    let since = since.map(|since| since.to_string()).unwrap_or_default();
+    let words = [sudo_word(spec), table.keyspace(), table.table(), &since];
+    // The paths that come back begin with these words.
+    let data: Vec<String> = data.iter().map(|data| data.trim_end_matches('/').to_owned()).collect();
+    script(&[], LISTING_SCRIPT, &words, &data, limit)
+}
+
+/// Removes one set's files in backups, each only if it is still that file; see `remove.sh`.
+pub fn remove_set(spec: &NodeSpec, set: &MadeSet, limit: Duration) -> Command {
+    let mut words = vec![sudo_word(spec).to_owned(), set.folder.clone()];
+    for file in &set.components {
+        words.push(format!("{}:{}:{}", file.device, file.inode, file.size));
+        words.push(file.name.clone());
+    }
+    script(&[], REMOVE_SCRIPT, &[], &words, limit)
+}
+
+/// Lists every Data.db in backups with its digest; see `deep.sh`.
+pub fn deep_list(spec: &NodeSpec, data: &[String], limit: Duration) -> Command {
+    script(&[], DEEP_SCRIPT, &["list", sudo_word(spec), "yes"], data, limit)
+}
+
+/// Sums up every Data.db in backups, after everybody else on the node; see `deep.sh`.
+pub fn deep_sums(spec: &NodeSpec, data: &[String], may_list: bool, limit: Duration) -> Command {
+    let may_list = if may_list { "yes" } else { "no" };
+    script(&["nice", "-n", "19"], DEEP_SCRIPT, &["sums", sudo_word(spec), may_list], data, limit)
+}
+
+/// Prints the schemas in snapshots; see `schema.sh`.
+pub fn schemas(spec: &NodeSpec, data: &[String], limit: Duration) -> Command {
+    script(&[], SCHEMA_SCRIPT, &[sudo_word(spec)], data, limit)
+}
+
+/// Asks Cassandra itself which tables keep out of incremental backups.
+pub fn cqlsh_tables(limit: Duration) -> Command {
+    let seconds = seconds(limit);
+    let ask = "PAGING OFF; SELECT keyspace_name, table_name, incremental_backups \
+               FROM system_schema.tables";
+    Command::new(["sh", "-c", FIND_CQLSH, &seconds, "-e", ask], limit + GRACE)
+        .with_output_limit(LISTING_OUTPUT_LIMIT)
+}
+
+/// A script on the standard input of `sh`, ended by the node itself after `limit`.
+fn script(
+    before: &[&str],
+    text: &'static str,
+    words: &[&str],
+    more: &[String],
+    limit: Duration,
+) -> Command {
+    let seconds = seconds(limit);
+    let mut argv = vec!["timeout", "-k", "2", &seconds];
+    argv.extend_from_slice(before);
+    argv.extend_from_slice(&["sh", "-s", "--"]);
+    argv.extend_from_slice(words);
+    argv.extend(more.iter().map(String::as_str));
+    Command::new(argv, limit + GRACE)
+        .with_stdin(text.as_bytes())
+        .with_output_limit(LISTING_OUTPUT_LIMIT)
+}
+
+fn seconds(limit: Duration) -> String {
+    limit.as_secs().max(1).to_string()
+}
+
+fn sudo_word(spec: &NodeSpec) -> &'static str {
+    match spec.sudo {
+        Sudo::Auto => "auto",
+        Sudo::Never => "never",
+        Sudo::Always => "always",
+    }
 }
 
 /// How nodetool is called on one node.

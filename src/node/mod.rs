@@ -3,11 +3,15 @@
 pub mod answer;
 pub mod catalog;
 pub mod command;
+pub mod deep;
 pub mod endpoint;
+pub mod proof;
 pub mod recorder;
+mod segments;
 pub mod ssh;
 pub mod survey;
 pub mod topology;
+pub mod uncovered;
 
 use std::future::Future;
 use std::ops::ControlFlow;

@@ -207,6 +207,10 @@ fn facts(answer: Answer, live: Fact<bool>) -> Facts {
             (Fact::Unknown(why.clone()), Fact::Unknown(why.clone()), Fact::Unknown(why.clone()))
         }
     };
+    let data_dirs = match &answer.tree {
+        Fact::Known(_) => Fact::Known(answer.data_dirs),
+        Fact::Unknown(why) => Fact::Unknown(why.clone()),
+    };
     Facts {
         live,
         config: answer.config,
@@ -214,6 +218,7 @@ fn facts(answer: Answer, live: Fact<bool>) -> Facts {
         process,
         listening: answer.listening,
         mode: None,
+        data_dirs,
         backups,
         snapshots,
         left_overs,

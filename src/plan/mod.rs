@@ -1,0 +1,3 @@
+//! What is to be done, and what was: facts in, plans and verdicts out. One file per verb.
+
+pub mod verify;

@@ -1,0 +1,263 @@
+//! Whether one node's incremental backups are proved to work, and why not.
+
+use crate::cassandra::deep::Deep;
+use crate::cassandra::fact::{Fact, Why, WhyKind};
+use crate::cassandra::facts::Facts;
+use crate::cassandra::proof::{Proof, Seen};
+use crate::cassandra::schema::Coverage;
+use crate::cassandra::table_name::TableName;
+use crate::human;
+
+/// What is proved of one node.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Proven {
+    /// The verdict.
+    pub verdict: ProofVerdict,
+    /// Why it is not proven, a line each, the gravest first.
+    pub reasons: Vec<String>,
+    /// What else is good to know, a line each.
+    pub notes: Vec<String>,
+}
+
+/// The verdict on one node. The names are part of the JSON output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProofVerdict {
+    /// What was flushed is linked, and nothing speaks against the backups.
+    Proven,
+    /// Something does.
+    NotProven,
+    /// It could not be told.
+    Unknown,
+}
+
+/// Why nothing is to be flushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotWorth {
+    /// Incremental backups are off: a flush could only show the same.
+    Off,
+    /// It is not known whether they are on.
+    Unknown(Why),
+}
+
+impl NotWorth {
+    /// Returns it as the result of the proof that was not begun.
+    pub fn why(&self) -> Why {
+        match self {
+            Self::Off => {
+                Why::new(WhyKind::NotAsked, "incremental backups are off: nothing flushed")
+            }
+            Self::Unknown(why) => why.clone(),
+        }
+    }
+}
+
+/// Returns whether a flush can show anything.
+///
+/// # Errors
+/// With the reason when it cannot.
+pub fn worth_proving(facts: &Facts) -> Result<(), NotWorth> {
+    match &facts.live {
+        Fact::Known(true) => Ok(()),
+        Fact::Known(false) => Err(NotWorth::Off),
+        Fact::Unknown(why) => Err(NotWorth::Unknown(why.clone())),
+    }
+}
+
+/// What speaks for and against, as it is gathered.
+#[derive(Debug, Default)]
+struct Case {
+    /// What shows that something is wrong.
+    against: Vec<String>,
+    /// What could not be told and would have to be.
+    open: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// Judges one node. `proofs` are those made, in order (see `prove_all`); `table` is the one asked
+/// for, if one was.
+pub fn judge(
+    facts: &Facts,
+    table: Option<&TableName>,
+    proofs: &[Result<Proof, Why>],
+    deep: Option<&Result<Deep, Why>>,
+    uncovered: &Fact<Coverage>,
+) -> Proven {
+    let mut case = Case::default();
+    case.settings(facts);
+    if worth_proving(facts).is_ok() {
+        let is_off = |table: &TableName| {
+            uncovered.known().is_some_and(|known| known.off.iter().any(|off| off.is(table)))
+        };
+        match table.filter(|table| is_off(table)) {
+            Some(table) => case.against.push(format!(
+                "{table} keeps out of incremental backups: its schema says \
+                 incremental_backups = false"
+            )),
+            None => case.proofs(proofs),
+        }
+    }
+    if let Some(deep) = deep {
+        case.deep(deep);
+    }
+    case.files(facts);
+    case.coverage(table, uncovered);
+    case.verdict()
+}
+
+impl Case {
+    fn settings(&mut self, facts: &Facts) {
+        match (&facts.live, &facts.configured()) {
+            (Fact::Known(false), Fact::Known(true)) => self.against.push(
+                "incremental backups are off now, although cassandra.yaml says on".to_owned(),
+            ),
+            (Fact::Known(false), Fact::Known(false)) => {
+                self.against
+                    .push("incremental backups are off, live and in cassandra.yaml".to_owned());
+            }
+            (Fact::Known(false), Fact::Unknown(_)) => {
+                self.against.push("incremental backups are off".to_owned());
+            }
+            (Fact::Known(true), Fact::Known(false)) => {
+                self.against.push("on now, off after the next restart".to_owned());
+            }
+            (Fact::Known(true), Fact::Known(true)) => {}
+            (Fact::Known(true), Fact::Unknown(why)) => self
+                .open
+                .push(format!("on now; whether after the next restart is not known: {why}")),
+            (Fact::Unknown(why), _) => {
+                self.open.push(format!("whether they are on is not known: {why}"));
+            }
+        }
+    }
+
+    fn proofs(&mut self, proofs: &[Result<Proof, Why>]) {
+        let mut is_linked = false;
+        let mut open = Vec::new();
+        for proof in proofs {
+            match proof {
+                Err(why) => open.push(format!("no proof: {why}")),
+                Ok(Proof { table, seen: Seen::NotLinked { why }, .. }) => {
+                    self.against.push(format!("{table} was flushed and not linked: {why}"));
+                }
+                Ok(Proof { table, seen: Seen::Linked { set }, .. }) => {
+                    is_linked = true;
+                    if !set.is_seen_linked {
+                        self.notes.push(format!(
+                            "{table}: the set is complete; the live SSTable was compacted away \
+                             before it could be compared"
+                        ));
+                    }
+                }
+                Ok(proof @ Proof { table, seen: Seen::NothingToFlush, .. }) => {
+                    let text = format!("{table} had nothing to flush");
+                    if proof.needs_another() {
+                        self.notes.push(text);
+                    } else {
+                        open.push(text);
+                    }
+                }
+            }
+        }
+        self.open.append(&mut open);
+        if !is_linked && self.against.is_empty() && self.open.is_empty() {
+            self.open.push("nothing was flushed, so nothing is proved".to_owned());
+        }
+    }
+
+    fn deep(&mut self, deep: &Result<Deep, Why>) {
+        let deep = match deep {
+            Ok(deep) => deep,
+            Err(why) => return self.open.push(format!("the sets' data was not read: {why}")),
+        };
+        if let Some(first) = deep.wrong.first() {
+            self.against.push(format!(
+                "{} in backups differ from their digest: {} (CRC-32 {}, not {})",
+                human::count(deep.wrong.len() as u64, "set"),
+                first.path,
+                first.found,
+                first.expected
+            ));
+        }
+        if let Some(why) = &deep.broke_off {
+            self.open.push(format!(
+                "the reading of the sets' data broke off after {}: {why}",
+                human::count(deep.checked, "set")
+            ));
+        }
+        if let Some(first) = deep.unread.first() {
+            let count = human::count(deep.unread.len() as u64, "set");
+            self.open.push(format!("{count} in backups could not be read: {first}"));
+        }
+        if let Some(first) = deep.without_digest.first() {
+            let count = human::count(deep.without_digest.len() as u64, "set");
+            self.notes.push(format!("{count} in backups without a digest: {first}"));
+        }
+    }
+
+    fn files(&mut self, facts: &Facts) {
+        let backups = match &facts.backups {
+            Fact::Known(backups) => backups,
+            Fact::Unknown(why) => {
+                return self.open.push(format!("whether sets are torn is not known: {why}"));
+            }
+        };
+        if backups.torn_sets > 0 {
+            self.against.push(format!(
+                "{} in backups lack components and are older than five minutes: {}",
+                human::count(backups.torn_sets, "set"),
+                crate::text::visible(&backups.torn_examples.join(", "))
+            ));
+        }
+        if backups.sets_with_extra > 0 {
+            self.notes.push(format!(
+                "{} in backups with components that the TOC does not name: {}",
+                human::count(backups.sets_with_extra, "set"),
+                crate::text::visible(&backups.extra_examples.join(", "))
+            ));
+        }
+    }
+
+    fn coverage(&mut self, asked: Option<&TableName>, uncovered: &Fact<Coverage>) {
+        let coverage = match uncovered {
+            Fact::Known(coverage) => coverage,
+            Fact::Unknown(why) => {
+                let text = format!("which tables keep out of backups is not known: {why}");
+                return self.notes.push(text);
+            }
+        };
+        let off: Vec<String> = coverage
+            .off
+            .iter()
+            .filter(|off| !asked.is_some_and(|asked| off.is(asked)))
+            .map(|off| {
+                let of = off.since.as_ref().map(|tag| format!(" (snapshot {tag})"));
+                format!("{}.{}{}", off.keyspace, off.table, of.unwrap_or_default())
+            })
+            .collect();
+        if !off.is_empty() {
+            let more = if off.len() > 5 { ", …" } else { "" };
+            self.notes.push(format!(
+                "{} by schema not backed up (incremental_backups = false): {}{more}",
+                human::count(off.len() as u64, "table"),
+                off[..off.len().min(5)].join(", ")
+            ));
+        }
+        if coverage.unseen > 0 {
+            self.notes.push(format!(
+                "whether {} keep out of backups is not known: no snapshot holds their schema",
+                human::count(coverage.unseen, "table")
+            ));
+        }
+    }
+
+    fn verdict(self) -> Proven {
+        let verdict = match (self.against.is_empty(), self.open.is_empty()) {
+            (false, _) => ProofVerdict::NotProven,
+            (true, false) => ProofVerdict::Unknown,
+            (true, true) => ProofVerdict::Proven,
+        };
+        let reasons = self.against.into_iter().chain(self.open).collect();
+        Proven { verdict, reasons, notes: self.notes }
+    }
+}
