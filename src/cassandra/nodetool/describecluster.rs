@@ -74,10 +74,10 @@ fn error(reason: &'static str, line: &str) -> ParseError {
     ParseError::new("describecluster", reason, line)
 }
 
-/// A line that is not below a heading must be one, or a remark: `Note: Non-system keyspaces don't
-/// have the same replication settings, …` stands behind all sections.
+/// A line that is not below a heading must be one, or the remark that ownership could not be
+/// counted: in 5.0 a `Note: ` behind all sections, in 4.x an `Error: ` amid them.
 fn is_heading(line: &str) -> Result<bool, ParseError> {
-    if line.starts_with("Note: ") {
+    if line.starts_with("Note: ") || line.starts_with("Error: Non-system keyspaces don't have") {
         return Ok(false);
     }
     line.ends_with(':').then_some(true).ok_or_else(|| error("a line of no known kind", line))
@@ -160,6 +160,7 @@ mod tests {
             ("\ta -> Replication class: X {}\n\ta -> Replication class: Y {}", "the same keyspace"),
             ("\ta -> Replication class: X {}\nKeyspaces:", "the keyspaces twice"),
             ("\ta -> Replication class: X {}\nerror: boom", "a line of no known kind"),
+            ("\ta -> Replication class: X {}\nError: keyspace is gone", "a line of no known kind"),
         ] {
             let error = keyspaces(lines).unwrap_err();
             assert!(error.reason.contains(reason), "{lines}: {error}");

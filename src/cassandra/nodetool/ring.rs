@@ -46,7 +46,6 @@ fn is_frame(line: &str) -> bool {
         || line.split_whitespace().eq(columns)
         // The first row of a table holds nothing but the last token of the data centre.
         || (line.starts_with(' ') && line.trim().parse::<i128>().is_ok())
-        || line.starts_with("Note: ")
         || line.trim_start().starts_with("Note: ")
         || line.starts_with("  Warning: \"nodetool ring\" is used to output all the tokens")
         || line.starts_with("  To view status related info of a node use")
