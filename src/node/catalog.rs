@@ -1,9 +1,11 @@
 //! Every command line that is ever sent to a node, one function each.
 //!
 //! What each needs of sudo: the survey's `cat` of cassandra.yaml, `df` and `find` run with
-//! `sudo -n` where the account may not read the files itself; nodetool only where the inventory
-//! says so, because its password file belongs to another user. So do the `find`, `head` and `cat`
-//! of a proof, and the `stat` and `rm` that take its own set away again. Nothing else ever does.
+//! `sudo -n` where the account may not read the files itself; so do the `find`, `head` and `cat` of
+//! a proof, and the `stat` and `rm` that take its own set away again; and `cat`, `cp`, `dd`, `find`,
+//! `mv`, `readlink`, `rm`, `stat` and `sync` where cassandra.yaml is changed and the account does
+//! not own it. nodetool only where the inventory says so, because its password file belongs to
+//! another user. Nothing else ever does.
 
 use std::time::Duration;
 
@@ -38,6 +40,7 @@ const LISTING_OUTPUT_LIMIT: u64 = 256 * 1024 * 1024;
 const LISTING_SCRIPT: &str = include_str!("listing.sh");
 const REMOVE_SCRIPT: &str = include_str!("remove.sh");
 const DEEP_SCRIPT: &str = include_str!("deep.sh");
+const EDIT_SCRIPT: &str = include_str!("edit.sh");
 const SCHEMA_SCRIPT: &str = include_str!("schema.sh");
 
 /// As for nodetool.
@@ -45,6 +48,9 @@ const FIND_CQLSH: &str = concat!(
     "LC_ALL=C PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/opt/cassandra/bin; export LC_ALL PATH; ",
     r#"exec timeout -k 2 "$0" cqlsh "$@""#,
 );
+
+/// The longest cassandra.yaml that is read to be changed; a stock file is about 100 KiB.
+pub const CONFIG_LIMIT: usize = 2 * 1024 * 1024;
 
 /// A non-login shell's PATH often lacks the folders where Cassandra's tools lie.
 const FIND_NODETOOL: &str = concat!(
@@ -65,6 +71,67 @@ pub fn survey(spec: &NodeSpec, data: &[String], limit: Duration) -> Command {
     Command::new(argv, limit)
         .with_stdin(SURVEY_SCRIPT.as_bytes())
         .with_output_limit(SURVEY_OUTPUT_LIMIT)
+}
+
+fn sudo_word(spec: &NodeSpec) -> &'static str {
+    match spec.sudo {
+        Sudo::Auto => "auto",
+        Sudo::Never => "never",
+        Sudo::Always => "always",
+    }
+}
+
+/// Reads the file at `path`, every byte of it; see `edit.sh`.
+pub fn config_read(spec: &NodeSpec, path: &str, limit: Duration) -> Command {
+    let most = CONFIG_LIMIT.to_string();
+    edit_script("read", spec, path, limit, &[&most]).with_output_limit(2 * CONFIG_LIMIT as u64)
+}
+
+/// What a change of a file needs to know of it; its content does not travel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigEdit<'a> {
+    /// The path as it was asked for.
+    pub path: &'a str,
+    /// The file behind its links.
+    pub target: &'a str,
+    /// Where the bytes to be replaced begin.
+    pub offset: usize,
+    /// How many they are.
+    pub length: usize,
+    /// What takes their place.
+    pub text: &'a str,
+    /// SHA-256 of the file as it was read, in hexadecimal digits.
+    pub old_sha256: &'a str,
+    /// SHA-256 of the file as it will be.
+    pub new_sha256: &'a str,
+    /// The tail of the backup's name, such as `20261121T131500Z`.
+    pub stamp: &'a str,
+}
+
+/// Replaces some bytes of a file: the new one is made beside it and takes its name; see `edit.sh`.
+pub fn config_edit(spec: &NodeSpec, edit: &ConfigEdit<'_>, limit: Duration) -> Command {
+    let (offset, length) = (edit.offset.to_string(), edit.length.to_string());
+    // Line ends and quotes must not stand in an argv: three octal digits a byte.
+    let text: String = edit.text.bytes().map(|byte| format!("{byte:03o}")).collect();
+    let (old, new) = (edit.old_sha256, edit.new_sha256);
+    let words = [edit.target, &offset, &length, &text, old, new, edit.stamp];
+    edit_script("edit", spec, edit.path, limit, &words)
+}
+
+/// The node ends it after `limit`: a folder of a file server that is away must not hold it.
+fn edit_script(
+    mode: &str,
+    spec: &NodeSpec,
+    path: &str,
+    limit: Duration,
+    words: &[&str],
+) -> Command {
+    let seconds = limit.as_secs().max(1).to_string();
+    let given = spec.paths.config.as_deref().unwrap_or_default();
+    let mut argv = vec!["timeout", "-k", "2", &seconds, "sh", "-s", "--", mode];
+    argv.extend([sudo_word(spec), given, path]);
+    argv.extend(words);
+    Command::new(argv, limit + GRACE).with_stdin(EDIT_SCRIPT.as_bytes())
 }
 
 /// `nodetool status`: the ring as this node sees it.
@@ -185,14 +252,6 @@ fn script(
 
 fn seconds(limit: Duration) -> String {
     limit.as_secs().max(1).to_string()
-}
-
-fn sudo_word(spec: &NodeSpec) -> &'static str {
-    match spec.sudo {
-        Sudo::Auto => "auto",
-        Sudo::Never => "never",
-        Sudo::Always => "always",
-    }
 }
 
 /// How nodetool is called on one node.

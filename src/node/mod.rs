@@ -4,6 +4,7 @@ pub mod answer;
 pub mod catalog;
 pub mod command;
 pub mod deep;
+pub mod config_file;
 pub mod endpoint;
 pub mod proof;
 pub mod recorder;

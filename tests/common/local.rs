@@ -59,7 +59,10 @@ impl Node for Local {
         let ((), (), read_error) = futures::join!(write, read, stderr.read_to_end(&mut said));
         read_error.unwrap();
         let status = child.wait().await.unwrap();
-        let code = u32::try_from(status.code().unwrap()).unwrap();
-        Ok(Ended { exit: Exit::Code(code), stderr: said })
+        let exit = match status.code() {
+            Some(code) => Exit::Code(u32::try_from(code).unwrap()),
+            None => Exit::Signal("KILL".to_owned()),
+        };
+        Ok(Ended { exit, stderr: said })
     }
 }

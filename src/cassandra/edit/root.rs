@@ -124,6 +124,7 @@ fn nodes(text: &str) -> Result<Vec<Node>, Refusal> {
     Ok(nodes)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum is the library's, and may grow")]
 fn what(event: Event<'_>) -> Option<(What, bool)> {
     let may_be_boolean = |tag: &Option<_>| -> bool {
         tag.as_ref()
