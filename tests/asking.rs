@@ -65,6 +65,18 @@ impl Node for Host {
         let _ = sink(text.as_bytes());
         Ok(Ended { exit: Exit::Code(0), stderr: Vec::new() })
     }
+
+    async fn hold(
+        &self,
+        _: &Command,
+        _: Duration,
+        enough: impl Future<Output = ()> + Send,
+        sink: &mut Sink<'_>,
+    ) -> std::result::Result<Ended, NodeError> {
+        let _ = sink(b"\0held 1\0");
+        enough.await;
+        Ok(Ended { exit: Exit::Code(0), stderr: Vec::new() })
+    }
 }
 
 /// Audits `hosts`; returns the result, what was asked, and when each host was done with.

@@ -39,6 +39,18 @@ impl Host {
 }
 
 impl Node for Host {
+    async fn hold(
+        &self,
+        _: &Command,
+        _: Duration,
+        enough: impl Future<Output = ()> + Send,
+        sink: &mut Sink<'_>,
+    ) -> std::result::Result<Ended, NodeError> {
+        let _ = sink(b"\0held 1\0");
+        enough.await;
+        Ok(Ended { exit: Exit::Code(0), stderr: Vec::new() })
+    }
+
     async fn feed(&self, command: &Command, sink: &mut Sink<'_>) -> Result<Ended, NodeError> {
         let at = command.argv().iter().position(|word| word == "/nodetool").unwrap();
         let words = command.argv()[at + 1..].join(" ");

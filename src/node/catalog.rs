@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::Command;
 use crate::cassandra::links::MadeSet;
 use crate::cassandra::table_name::TableName;
+use super::ticket::{Holder, Terms, plain};
 use crate::inventory::{NodeSpec, Sudo};
 
 /// How long nodetool may take on the node before `timeout` ends it, unless the operator says
@@ -31,6 +32,15 @@ const SURVEY_OUTPUT_LIMIT: u64 = 1024 * 1024 * 1024;
 /// `describering` prints some 600 bytes a range and `ring` 130 a token; a thousand nodes with 256
 /// tokens each are taken.
 const TOKENS_OUTPUT_LIMIT: u64 = 256 * 1024 * 1024;
+
+/// How long a lock's script may need to start, and to end once it is released: a node that needs
+/// longer is not one to be changed now.
+const LOCK_LIMIT: Duration = Duration::from_secs(30);
+
+/// A lock's answer is one segment.
+const LOCK_OUTPUT_LIMIT: u64 = 64 * 1024;
+
+const LOCK_SCRIPT: &str = include_str!("lock.sh");
 
 const SURVEY_SCRIPT: &str = include_str!("survey.sh");
 
@@ -132,6 +142,25 @@ fn edit_script(
     argv.extend([sudo_word(spec), given, path]);
     argv.extend(words);
     Command::new(argv, limit + GRACE).with_stdin(EDIT_SCRIPT.as_bytes())
+}
+
+/// Takes the node for one run until the line dies or the lock is released; see `lock.sh`. It is
+/// for [`super::Node::hold`].
+pub fn lock(holder: &Holder<'_>, terms: &Terms) -> Command {
+    let argv = [
+        "sh".to_owned(),
+        "-s".to_owned(),
+        "--".to_owned(),
+        terms.folder.clone(),
+        plain(holder.run),
+        plain(holder.verb),
+        plain(holder.who),
+        seconds(terms.silence),
+        seconds(terms.linger),
+    ];
+    Command::new(argv, LOCK_LIMIT)
+        .with_stdin(LOCK_SCRIPT.as_bytes())
+        .with_output_limit(LOCK_OUTPUT_LIMIT)
 }
 
 /// `nodetool status`: the ring as this node sees it.

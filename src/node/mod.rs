@@ -7,12 +7,14 @@ pub mod deep;
 pub mod config_file;
 pub mod endpoint;
 pub mod proof;
+pub mod lock;
 pub mod recorder;
 mod segments;
 pub mod ssh;
 pub mod survey;
 pub mod topology;
 pub mod uncovered;
+pub mod ticket;
 
 use std::future::Future;
 use std::ops::ControlFlow;
@@ -51,6 +53,23 @@ pub trait Node: Send + Sync + 'static {
     fn feed(
         &self,
         command: &Command,
+        sink: &mut Sink<'_>,
+    ) -> impl Future<Output = Result<Ended, NodeError>> + Send;
+
+    /// Runs a command whose standard input stays open while it is held.
+    ///
+    /// After the command's own input an empty line is sent each `beat`; once `enough` resolves,
+    /// the word `done` on a line and end of file. The time limit holds until the input is sent
+    /// and again from `enough` on; between them it is off. Dropping the future breaks the input
+    /// off without the word, as a line that dies does. Other commands run beside it.
+    ///
+    /// # Errors
+    /// As [`Node::feed`]; and when the server has no room for a second command beside this one.
+    fn hold(
+        &self,
+        command: &Command,
+        beat: Duration,
+        enough: impl Future<Output = ()> + Send,
         sink: &mut Sink<'_>,
     ) -> impl Future<Output = Result<Ended, NodeError>> + Send;
 

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::{Command, Connect, Ended, Endpoint, Exit, Node, NodeError, Sink};
 
@@ -69,18 +70,39 @@ impl<N: Node> Node for RecordedNode<N> {
             return self.inner.feed(command, sink).await;
         };
         let mut stdout = Vec::new();
-        let mut both = |piece: &[u8]| -> ControlFlow<()> {
-            let room = MOST_KEPT.saturating_sub(stdout.len());
-            stdout.extend_from_slice(&piece[..piece.len().min(room)]);
-            sink(piece)
+        let ended = self.inner.feed(command, &mut kept(&mut stdout, sink)).await;
+        write(file, &entry(command, &stdout, &ended), true)?;
+        ended
+    }
+
+    // Written when it ends by itself or is let go; one that is broken off leaves no entry.
+    async fn hold(
+        &self,
+        command: &Command,
+        beat: Duration,
+        enough: impl Future<Output = ()> + Send,
+        sink: &mut Sink<'_>,
+    ) -> Result<Ended, NodeError> {
+        let Some(file) = &self.file else {
+            return self.inner.hold(command, beat, enough, sink).await;
         };
-        let ended = self.inner.feed(command, &mut both).await;
+        let mut stdout = Vec::new();
+        let ended = self.inner.hold(command, beat, enough, &mut kept(&mut stdout, sink)).await;
         write(file, &entry(command, &stdout, &ended), true)?;
         ended
     }
 
     fn peer_address(&self) -> Option<std::net::IpAddr> {
         self.inner.peer_address()
+    }
+}
+
+/// A sink that keeps what it hands on.
+fn kept(stdout: &mut Vec<u8>, sink: &mut Sink<'_>) -> impl FnMut(&[u8]) -> ControlFlow<()> + Send {
+    move |piece: &[u8]| {
+        let room = MOST_KEPT.saturating_sub(stdout.len());
+        stdout.extend_from_slice(&piece[..piece.len().min(room)]);
+        sink(piece)
     }
 }
 
@@ -167,7 +189,6 @@ fn write(file: &Path, text: &str, is_more: bool) -> Result<(), NodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn an_entry_is_readable_whole_and_holds_no_password() {

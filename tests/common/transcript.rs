@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use ringhaul::node::{Command, Connect, Ended, Endpoint, Exit, Node, NodeError, Sink};
 
@@ -77,6 +78,18 @@ impl Node for Replay {
             }
         }
         Ok(reply.ended)
+    }
+
+    async fn hold(
+        &self,
+        command: &Command,
+        _: Duration,
+        enough: impl Future<Output = ()> + Send,
+        sink: &mut Sink<'_>,
+    ) -> Result<Ended, NodeError> {
+        let ended = self.feed(command, sink).await?;
+        enough.await;
+        Ok(ended)
     }
 }
 

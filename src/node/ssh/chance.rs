@@ -25,7 +25,7 @@ pub(super) fn random_word() -> String {
 
 /// Returns a pause between half of `middle` and one and a half of it, so that a fleet that was
 /// turned away together does not come back together.
-pub(super) fn about(middle: Duration) -> Duration {
+pub(in crate::node) fn about(middle: Duration) -> Duration {
     middle.mul_f64(0.5 + (random() % 1000) as f64 / 1000.0)
 }
 

@@ -75,19 +75,22 @@ impl Channels {
 /// The right to have one channel on a line. It keeps the line alive.
 pub(super) struct Slot {
     pub(super) line: Arc<Line>,
-    _permit: OwnedSemaphorePermit,
+    /// None for a command that lasts: it takes no place of the others.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Slot {
     fn new(line: &Arc<Line>, permit: OwnedSemaphorePermit) -> Self {
         line.channels.open.fetch_add(1, Ordering::SeqCst);
-        Self { line: Arc::clone(line), _permit: permit }
+        Self { line: Arc::clone(line), permit: Some(permit) }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.line.channels.open.fetch_sub(1, Ordering::SeqCst);
+        if self.permit.is_some() {
+            self.line.channels.open.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 
@@ -120,8 +123,7 @@ pub(super) async fn open(
             }
             // None of ours is open. sshd may not have cleared away the last one yet.
             if Instant::now() + pause > patience {
-                let cause = "it opens no session for us (MaxSessions)".into();
-                return Err(NodeError::NoCommand { cause });
+                return Err(no_session());
             }
             sleep(pause).await;
             pause *= 2;
@@ -129,6 +131,57 @@ pub(super) async fn open(
         // The server allows fewer at once than we do, so this permit stands for nothing. Those
         // that do are held by the commands that run, and come back when they end.
         permit.forget();
+    }
+}
+
+fn no_session() -> NodeError {
+    NodeError::NoCommand { cause: "it opens no session for us (MaxSessions)".into() }
+}
+
+/// Opens a channel for a command that lasts while others come and go.
+///
+/// Nobody may wait for its end, so it counts neither as a place nor as a command that will make
+/// room. The server must have room for one more beside it, which is tried before anything runs.
+pub(super) async fn open_beside(
+    line: &Arc<Line>,
+    limit: Duration,
+) -> Result<(Channel<Msg>, Slot), NodeError> {
+    let Some(channel) = open_within(line, limit).await? else {
+        return Err(no_session());
+    };
+    let opened = Opened(Some(channel));
+    match open_within(line, ROOM_LIMIT).await? {
+        Some(other) => drop(Opened(Some(other))),
+        // A command of ours has it.
+        None if line.channels.open.load(Ordering::SeqCst) > 0 => {}
+        None => {
+            let cause = "sshd allows one session a connection (MaxSessions 1), and this needs a \
+                         second one for the commands beside it";
+            return Err(NodeError::NoCommand { cause: cause.into() });
+        }
+    }
+    let slot = Slot { line: Arc::clone(line), permit: None };
+    opened.taken().map(|channel| (channel, slot)).ok_or_else(|| line.end.lost())
+}
+
+/// Asks for a session until there is room; `None` when there is none for us within `limit`.
+async fn open_within(line: &Arc<Line>, limit: Duration) -> Result<Option<Channel<Msg>>, NodeError> {
+    let deadline = Instant::now() + limit;
+    let none_of_ours = deadline.min(Instant::now() + ROOM_LIMIT);
+    let mut pause = Duration::from_millis(20);
+    loop {
+        match timeout_at(deadline, request(line, limit)).await {
+            Ok(Ok(channel)) => return Ok(Some(channel)),
+            Ok(Err(Unopened::NoRoom)) => {}
+            Ok(Err(Unopened::Refused(error))) => return Err(error),
+            Err(_) => return Err(NodeError::TimedOut { stage: Stage::Channel, after: limit }),
+        }
+        let is_used = line.channels.open.load(Ordering::SeqCst) > 0;
+        if Instant::now() + pause > if is_used { deadline } else { none_of_ours } {
+            return Ok(None);
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(500));
     }
 }
 
@@ -161,6 +214,12 @@ async fn request(line: &Arc<Line>, limit: Duration) -> Result<Channel<Msg>, Unop
 /// A channel that is closed when nobody takes it.
 struct Opened(Option<Channel<Msg>>);
 
+impl Opened {
+    fn taken(mut self) -> Option<Channel<Msg>> {
+        self.0.take()
+    }
+}
+
 impl Drop for Opened {
     fn drop(&mut self) {
         if let (Some(channel), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current())
@@ -186,7 +245,7 @@ pub(super) async fn open_or_close(
         }
     });
     match receiver.await.ok()? {
-        Ok(mut opened) => opened.0.take().map(Ok),
+        Ok(opened) => opened.taken().map(Ok),
         Err(error) => Some(Err(error)),
     }
 }

@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use russh::client::Msg;
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
-use tokio::time::{timeout, timeout_at};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::channels::{self, Slot, TERM_GRACE};
 use super::line::Line;
@@ -37,11 +39,53 @@ impl Node for SshNode {
     async fn feed(&self, command: &Command, sink: &mut Sink<'_>) -> Result<Ended, NodeError> {
         let limit = command.time_limit();
         let (channel, slot, deadline) = channels::open(&self.line, limit).await?;
-        let mut running =
-            Running { halves: Some(channel.split()), slot: Some(slot), closed: false };
-        match timeout_at(deadline, running.drive(command, sink)).await {
+        let (mut running, write) = Running::new(channel, slot);
+        // What cannot be written is no fault: a command may end without reading its input.
+        let stdin = async {
+            if !command.stdin().is_empty() {
+                let _ = write.data(command.stdin()).await;
+            }
+            let _ = write.eof().await;
+        };
+        match timeout_at(deadline, running.drive(command, stdin, sink)).await {
             Ok(result) => result,
             Err(_) => Err(NodeError::TimedOut { stage: Stage::Command, after: limit }),
+        }
+    }
+
+    async fn hold(
+        &self,
+        command: &Command,
+        beat: Duration,
+        enough: impl Future<Output = ()> + Send,
+        sink: &mut Sink<'_>,
+    ) -> Result<Ended, NodeError> {
+        let limit = command.time_limit();
+        let (channel, slot) = channels::open_beside(&self.line, limit).await?;
+        let (mut running, write) = Running::new(channel, slot);
+        let deadline = watch::Sender::new(Some(Instant::now() + limit));
+        let stdin = async {
+            let _ = write.data(command.stdin()).await;
+            deadline.send_replace(None);
+            let mut enough = std::pin::pin!(enough);
+            loop {
+                tokio::select! {
+                    biased;
+                    () = &mut enough => break,
+                    () = sleep(beat) => {}
+                }
+                // A command that does not read must not keep us from hearing `enough`.
+                let _ = timeout(beat, write.data(&b"\n"[..])).await;
+            }
+            deadline.send_replace(Some(Instant::now() + limit));
+            let _ = write.data(&b"done\n"[..]).await;
+            let _ = write.eof().await;
+        };
+        tokio::select! {
+            result = running.drive(command, stdin, sink) => result,
+            () = over(deadline.subscribe()) => {
+                Err(NodeError::TimedOut { stage: Stage::Command, after: limit })
+            }
         }
     }
 
@@ -50,16 +94,46 @@ impl Node for SshNode {
     }
 }
 
+/// Ends when a deadline is over that may move, or not be there for a while.
+async fn over(mut deadline: watch::Receiver<Option<Instant>>) {
+    loop {
+        let at = *deadline.borrow_and_update();
+        let wait = async {
+            match at {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = wait => return,
+            _ = deadline.changed() => {}
+        }
+    }
+}
+
 /// A command that runs. Dropping it gives the command up: TERM, a second's grace, close.
 struct Running {
-    halves: Option<(ChannelReadHalf, ChannelWriteHalf<Msg>)>,
+    halves: Option<(ChannelReadHalf, Arc<ChannelWriteHalf<Msg>>)>,
     slot: Option<Slot>,
     /// The server has closed the channel, or the line is gone.
     closed: bool,
 }
 
 impl Running {
-    async fn drive(&mut self, command: &Command, sink: &mut Sink<'_>) -> Result<Ended, NodeError> {
+    fn new(channel: Channel<Msg>, slot: Slot) -> (Self, Arc<ChannelWriteHalf<Msg>>) {
+        let (read, write) = channel.split();
+        let write = Arc::new(write);
+        let halves = Some((read, Arc::clone(&write)));
+        (Self { halves, slot: Some(slot), closed: false }, write)
+    }
+
+    /// Runs the command to its end, with `stdin` writing its input meanwhile.
+    async fn drive(
+        &mut self,
+        command: &Command,
+        stdin: impl Future<Output = ()>,
+        sink: &mut Sink<'_>,
+    ) -> Result<Ended, NodeError> {
         let (Some((read, write)), Some(slot)) = (&mut self.halves, &self.slot) else {
             return Err(NodeError::Lost { cause: "the channel is gone".into() });
         };
@@ -67,13 +141,6 @@ impl Running {
         let text = exec_text(line.channels.word(), command);
         write.exec(true, text).await.map_err(|_| line.end.lost())?;
         let mut heard = Heard::new(line.channels.word(), command);
-        // What cannot be written is no fault: a command may end without reading its input.
-        let stdin = async {
-            if !command.stdin().is_empty() {
-                let _ = write.data(command.stdin()).await;
-            }
-            let _ = write.eof().await;
-        };
         let mut stdin = std::pin::pin!(stdin.fuse());
         loop {
             let message = tokio::select! {

@@ -7,7 +7,7 @@
 
 mod algorithms;
 mod auth;
-mod chance;
+pub(super) mod chance;
 mod channels;
 mod config;
 mod exec;
