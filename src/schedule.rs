@@ -10,6 +10,8 @@
 //! - What has started is finished: the run is neither finished nor stopped while a node is in
 //!   flight.
 //! - A run that has stopped stays so.
+//! - Percentages are of all nodes of the run, skipped ones too, so that a run taken up again is
+//!   measured as the first one was.
 
 mod answer;
 mod flight;

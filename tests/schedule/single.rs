@@ -102,6 +102,12 @@ fn replica_neighbours_are_kept_apart_whichever_side_says_so() {
     assert_eq!(ring.next(s(1)), held(Hold::Replicas { node: 2 }));
     ring.ended(2, Ending::Fine, s(2));
     started(&mut ring, 1, s(2));
+    ring.ended(1, Ending::Fine, s(2));
+    // Node 1 itself named nobody.
+    ring.retry(1);
+    ring.retry(0);
+    started(&mut ring, 1, s(2));
+    assert_eq!(ring.next(s(2)), held(Hold::Replicas { node: 1 }));
 }
 
 #[test]
@@ -322,6 +328,16 @@ fn a_stagger_without_end_does_not_overflow() {
     started(&mut two, 0, s(1));
     let wait = Next::WaitUntil { at: Duration::MAX, node: 1, why: Pause::Stagger };
     assert_eq!(two.next(s(2)), wait);
+}
+
+#[test]
+fn a_forecast_begins_at_what_was_told_last() {
+    let mut ring = schedule(Rules::default(), &["a/1"; 3]);
+    started(&mut ring, 0, s(0));
+    ring.ended(0, Ending::Fine, s(100));
+    assert_eq!(ring.forecast(s(10)), [(1, s(100)), (2, s(110))]);
+    started(&mut ring, 1, s(120));
+    assert_eq!(ring.forecast(s(10)), [(2, s(130))]);
 }
 
 #[test]
