@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use serde::{Deserialize, Serialize};
+
+use crate::cassandra::table_name::TableName;
 use crate::report::table::Fold;
+use crate::schedule::{Order, Share, Strategy};
 
 /// Audits Cassandra's incremental backups across a whole ring, over SSH, with no agent on the
 /// nodes.
@@ -23,12 +27,15 @@ Examples:
   ringhaul audit                                        audit every node of ./inventory.yaml
   ringhaul audit --via ops@cass-01 --dc eu              without an inventory, one data centre
   ringhaul audit --json | jq .summary                   for scripts
+  ringhaul enable --dry-run                             what enabling everywhere would do
+  ringhaul enable --stagger 10m                         one node after the other
+  ringhaul verify                                       prove that links appear, on every node
 
 Exit codes:
-    0  all enabled and aligned
-    1  findings
+    0  all enabled and aligned; all done; all proven
+    1  findings; not proven
     2  a job failed
-    3  some node unknown
+    3  some node unknown, or not started
    64  wrong usage or inventory
   130  interrupted";
 
@@ -40,6 +47,16 @@ pub enum Verb {
     /// Tell on which nodes incremental backups are on, now and after the next restart, and what
     /// they hold
     Audit(Audit),
+    /// Turn incremental backups on, node after node: in cassandra.yaml and in the running process
+    Enable(Setting),
+    /// Turn incremental backups off, node after node: in cassandra.yaml and in the running process
+    Disable(Setting),
+    /// Prove on each node that a flush is linked into backups/
+    Verify(Verify),
+    /// List the runs of enable, disable and verify, or show one
+    Runs(Runs),
+    /// Go on with a run that was stopped, cut off or killed: do what is not done
+    Resume(Resume),
     /// Print completions for a shell
     Completions {
         /// The shell.
@@ -126,6 +143,253 @@ impl Audit {
     }
 }
 
+/// `ringhaul enable`, `ringhaul disable`
+#[derive(Debug, Args)]
+#[command(after_help = SETTING_EXAMPLES)]
+pub struct Setting {
+    /// Only the running process; its next start takes what cassandra.yaml says
+    #[arg(long, conflicts_with = "config_only")]
+    pub live_only: bool,
+    /// Only cassandra.yaml; the running process stays as it is until its next start
+    #[arg(long)]
+    pub config_only: bool,
+    /// Which nodes.
+    #[command(flatten)]
+    pub fleet: Fleet,
+    /// When.
+    #[command(flatten)]
+    pub scheduling: Scheduling,
+    /// The run.
+    #[command(flatten)]
+    pub running: Running,
+    /// How to get there.
+    #[command(flatten)]
+    pub ssh: Ssh,
+    /// How to ask.
+    #[command(flatten)]
+    pub asking: Asking,
+    /// How to show it.
+    #[command(flatten)]
+    pub showing: Showing,
+}
+
+const SETTING_EXAMPLES: &str = "\
+Examples (disable takes the same options):
+  ringhaul enable --dry-run                    what would be done, when, with which commands
+  ringhaul enable                              one node after the other, 10 s apart
+  ringhaul enable --stagger 10m --jitter 2m    at least 10 to 12 minutes from start to start
+  ringhaul enable --canary 1 --canary-wait 1h  one node first, proven; the rest an hour later
+  ringhaul enable --strategy topology --max-in-flight 8 --per-dc 4
+                                               several at once, never two replicas of one range
+  ringhaul enable --waves 1,5,30% --max-failures 5%
+  ringhaul enable --yes --json                 for scripts
+
+Ctrl-C once: what has started is finished, nothing more is started. Twice: stops at once.
+Either way `ringhaul resume last` goes on.";
+
+/// `ringhaul verify`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ringhaul verify                          flushes system.size_estimates, no user data, and looks
+                                           for the set in backups/
+  ringhaul verify --table shop.orders      flushes that table instead
+  ringhaul verify --deep                   reads every Data.db in backups/ too, at low priority
+  ringhaul verify --node cass-07 --json")]
+pub struct Verify {
+    /// Flush this table of yours instead of system.size_estimates
+    #[arg(long, value_name = "KEYSPACE.TABLE", value_parser = TableName::parse)]
+    pub table: Option<TableName>,
+    /// Read every Data.db in backups/ on the node and compare it with its Digest.crc32
+    #[arg(long)]
+    pub deep: bool,
+    /// How long --deep may take on one node
+    #[arg(long, value_name = "TIME", default_value = "6h", value_parser = duration)]
+    pub deep_timeout: Duration,
+    /// Remove the set from backups/ that the proof made, and nothing else
+    #[arg(long)]
+    pub clean_up: bool,
+    /// Let cqlsh on the node be asked which tables have incremental_backups = false
+    #[arg(long)]
+    pub cqlsh: bool,
+    /// How long the set may take to appear
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub wait: Duration,
+    /// Which nodes.
+    #[command(flatten)]
+    pub fleet: Fleet,
+    /// When.
+    #[command(flatten)]
+    pub scheduling: Scheduling,
+    /// The run.
+    #[command(flatten)]
+    pub running: Running,
+    /// How to get there.
+    #[command(flatten)]
+    pub ssh: Ssh,
+    /// How to ask.
+    #[command(flatten)]
+    pub asking: Asking,
+    /// How to show it.
+    #[command(flatten)]
+    pub showing: Showing,
+}
+
+/// `ringhaul runs`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ringhaul runs                list them
+  ringhaul runs show last      the table of the last one, from its journal
+  ringhaul runs show 20261121  an id may be shortened")]
+pub struct Runs {
+    /// What to show; a list when nothing is said.
+    #[command(subcommand)]
+    pub what: Option<WhatOfRuns>,
+    /// Where.
+    #[command(flatten)]
+    pub place: StateDir,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Colours: on a terminal unless NO_COLOR is set, always, or never
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", global = true)]
+    pub color: When,
+}
+
+/// What of the runs to show.
+#[derive(Debug, Subcommand)]
+pub enum WhatOfRuns {
+    /// List the runs, the newest last
+    List,
+    /// Show one run as it ended, or as it stands
+    Show {
+        /// Its id, the beginning of it, or `last`
+        #[arg(value_name = "RUN")]
+        run: String,
+    },
+}
+
+/// `ringhaul resume`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ringhaul resume last
+  ringhaul resume 20261121-1315 --retry-failed
+
+Looks at each node before it touches it: the last change may have happened although the line
+broke. Nodes that failed before anything was changed on them are left, but for --retry-failed.")]
+pub struct Resume {
+    /// The run's id, the beginning of it, or `last`
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Take nodes again that failed or were refused
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// Where.
+    #[command(flatten)]
+    pub place: StateDir,
+    /// What comes out.
+    #[command(flatten)]
+    pub result: RunResult,
+    /// How to show it.
+    #[command(flatten)]
+    pub showing: Showing,
+}
+
+/// Who may start when.
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+#[command(next_help_heading = "Schedule")]
+pub struct Scheduling {
+    /// At least this long from start to start
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = span)]
+    pub stagger: Duration,
+    /// And up to this much longer, at random
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = span)]
+    pub jitter: Duration,
+    /// How many nodes at once [default: 1; with --strategy rack, topology, all: what that allows,
+    /// at most 32; with --waves: a wave]
+    #[arg(long, value_name = "N", value_parser = in_flight)]
+    pub max_in_flight: Option<usize>,
+    /// How many nodes of one rack at once
+    #[arg(long, value_name = "N", value_parser = in_flight)]
+    pub per_rack: Option<usize>,
+    /// How many nodes of one data centre at once
+    #[arg(long, value_name = "N", value_parser = in_flight)]
+    pub per_dc: Option<usize>,
+    /// Which nodes may run side by side [default: one; topology where several may run at once]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub strategy: Option<Strategy>,
+    /// In which order
+    #[arg(long, value_enum, default_value_t, value_name = "ORDER")]
+    pub order: Order,
+    /// First these, each proven by a flush: a number of nodes, or nodes; repeatable
+    #[arg(long, value_name = "N|NODE")]
+    pub canary: Vec<String>,
+    /// Go on by itself this long after the canary, without a question
+    #[arg(long, value_name = "TIME", value_parser = span, requires = "canary")]
+    pub canary_wait: Option<Duration>,
+    /// Batches, each begun when the one before is done: sizes or percentages, the last repeats
+    #[arg(long, value_name = "N,N%,…", value_delimiter = ',')]
+    pub waves: Vec<Share>,
+    /// Start nothing more when more nodes than this have failed, unreachable ones included
+    /// [default: 0; verify: 100%]
+    #[arg(long, value_name = "N|%")]
+    pub max_failures: Option<Share>,
+    /// Count unreachable nodes apart, and start nothing more when they are more than this
+    #[arg(long, value_name = "N|%")]
+    pub max_unreachable: Option<Share>,
+    /// Nodes that may be down while others start; repeatable
+    #[arg(long, value_name = "NODE")]
+    pub allow_down: Vec<String>,
+    /// How long a start waits for the ring to be as it was at the beginning
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
+    pub gate_timeout: Duration,
+    /// Take nodes that were down or unreachable again at the end
+    #[arg(long)]
+    pub retry_down: bool,
+}
+
+/// A run and its journal.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run")]
+pub struct Running {
+    /// Show what would be done, when, and with which commands; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask before a change of several nodes
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How long to wait for a node that another run has locked
+    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = span)]
+    pub lock_wait: Duration,
+    /// Where.
+    #[command(flatten)]
+    pub place: StateDir,
+    /// What comes out.
+    #[command(flatten)]
+    pub result: RunResult,
+}
+
+/// Where journals are.
+#[derive(Debug, Args)]
+pub struct StateDir {
+    /// Folder of the journals [default: ringhaul in $XDG_STATE_HOME, else in ~/.local/state]
+    #[arg(long, value_name = "FOLDER", global = true, env = "RINGHAUL_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// The form of a run's result.
+#[derive(Debug, Args)]
+pub struct RunResult {
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print every event as a line of JSON while it happens
+    #[arg(long, conflicts_with = "json")]
+    pub json_lines: bool,
+}
+
 /// Which nodes are meant.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Nodes")]
@@ -151,7 +415,7 @@ pub struct Fleet {
 }
 
 /// How nodes are reached.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "SSH (over the inventory, which is over ~/.ssh/config)")]
 pub struct Ssh {
     /// Login name
@@ -186,7 +450,7 @@ pub struct Ssh {
 }
 
 /// How nodes are asked.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Asking")]
 pub struct Asking {
     /// How many nodes are asked at once
@@ -251,6 +515,13 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(duration) if duration >= Duration::from_secs(1) => Ok(duration),
         _ => Err(format!("{expected}, at least one second")),
     }
+}
+
+/// A time that may be nothing.
+fn span(text: &str) -> Result<Duration, String> {
+    let expected = "expected a time such as 0s, 90s, 10m or 1h30m";
+    let span: jiff::SignedDuration = text.parse().map_err(|_| expected.to_owned())?;
+    Duration::try_from(span).map_err(|_| format!("{expected}, not a negative one"))
 }
 
 fn in_flight(text: &str) -> Result<usize, String> {

@@ -2,6 +2,7 @@
 
 use crate::audit::Audit;
 use crate::audit::finding::Severity;
+use crate::fleet::Fleet;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +24,10 @@ pub enum Exit {
 impl Exit {
     /// All exits: code and meaning.
     pub const TABLE: [(Self, u8, &'static str); 6] = [
-        (Self::Fine, 0, "all enabled and aligned"),
-        (Self::Findings, 1, "findings"),
+        (Self::Fine, 0, "all enabled and aligned; all done; all proven"),
+        (Self::Findings, 1, "findings; not proven"),
         (Self::Failed, 2, "a job failed"),
-        (Self::Unknown, 3, "some node unknown"),
+        (Self::Unknown, 3, "some node unknown, or not started"),
         (Self::Usage, 64, "wrong usage or inventory"),
         (Self::Interrupted, 130, "interrupted"),
     ];
@@ -40,6 +41,24 @@ impl Exit {
             Self::Unknown => 3,
             Self::Usage => 64,
             Self::Interrupted => 130,
+        }
+    }
+
+    /// Returns what a run ends with. A node that was not done outweighs one that was not tried, as
+    /// for that one nothing is known to have gone wrong.
+    pub fn of_run(fleet: &Fleet) -> Self {
+        let sum = fleet.summary();
+        let verdicts = fleet.verdicts().unwrap_or_default();
+        if fleet.interrupted && sum.not_started + sum.unsure > 0 {
+            Self::Interrupted
+        } else if sum.refused + sum.failed + sum.unsure > 0 || fleet.stopped.is_some() {
+            Self::Failed
+        } else if sum.not_started > 0 || verdicts.unknown > 0 || !fleet.finished {
+            Self::Unknown
+        } else if verdicts.not_proven > 0 {
+            Self::Findings
+        } else {
+            Self::Fine
         }
     }
 

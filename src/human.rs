@@ -30,6 +30,21 @@ pub fn count(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
+/// `on`, `off`.
+pub fn on_off(value: bool) -> &'static str {
+    if value { "on" } else { "off" }
+}
+
+/// `7s`, `4m05s`, `1h20m`: how long something takes.
+pub fn duration(span: std::time::Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
 /// `5m`, `3h`, `12d`: the time from `then` to `now`, both in seconds since 1970.
 pub fn age(then: i64, now: i64) -> String {
     let seconds = now.saturating_sub(then).max(0);

@@ -102,7 +102,7 @@ fn name_of_cluster(nodes: &[Surveyed]) -> String {
 
 /// A member is wanted when the selection would take it, and when it is not simply a node of the
 /// inventory that the selection left out.
-fn is_wanted(selection: &Selection, all: &[NodeSpec], member: &Member) -> bool {
+pub(super) fn is_wanted(selection: &Selection, all: &[NodeSpec], member: &Member) -> bool {
     let is_left_out = all.iter().any(|node| {
         node.cassandra_address.as_ref().unwrap_or(&node.endpoint.host) == &member.address
             || node.endpoint.address.as_ref() == Some(&member.address)

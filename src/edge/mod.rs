@@ -1,16 +1,25 @@
 //! The edge: reads files and options, shows progress, writes results. Nothing is decided here.
 
 mod audit;
+mod change;
+mod forecast;
 mod load;
 mod nodes;
 mod output;
 mod progress;
+mod question;
+mod run_progress;
+mod runs;
+mod session;
 mod signals;
+mod targets;
 mod terminal;
 
 use std::io::Write as _;
 
 use clap::CommandFactory as _;
+
+use change::Ordered;
 
 use crate::cli::{Cli, Verb};
 use crate::exit::Exit;
@@ -54,6 +63,11 @@ async fn run_verb(cli: Cli, is_nagios: bool) -> Exit {
         match cli.verb {
             Verb::Nodes(options) => nodes::run(options).await,
             Verb::Audit(options) => audit::run(options).await,
+            Verb::Enable(options) => change::run(Ordered::setting(options, true)).await,
+            Verb::Disable(options) => change::run(Ordered::setting(options, false)).await,
+            Verb::Verify(options) => change::run(Ordered::verify(options)).await,
+            Verb::Runs(options) => runs::run(&options),
+            Verb::Resume(options) => runs::resume(options).await,
             Verb::Completions { shell } => {
                 let mut text = Vec::new();
                 clap_complete::generate(shell, &mut Cli::command(), "ringhaul", &mut text);

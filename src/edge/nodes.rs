@@ -85,7 +85,7 @@ async fn show(
     if let Some(path) = &options.write {
         let name = match &options.cluster {
             Some(name) => name.clone(),
-            None => cluster_name(connector, &asked, options).await,
+            None => cluster_name(connector, &asked, &options.asking).await,
         };
         let text = draft(name, &ring, &asked)?;
         output::to_file(path, text.as_bytes(), options.force)?;
@@ -110,7 +110,7 @@ async fn show(
 }
 
 /// Joins inventory and ring as the audit does, but for what only a survey learns.
-async fn join_with(
+pub(super) async fn join_with(
     connector: &Arc<Connector>,
     nodes: &[NodeSpec],
     ring: &Ring,
@@ -123,12 +123,12 @@ async fn join_with(
 }
 
 /// The name in the settings of the node that was asked.
-async fn cluster_name(
+pub(super) async fn cluster_name(
     connector: &Arc<Connector>,
     asked: &NodeSpec,
-    options: &cli::Nodes,
+    asking: &cli::Asking,
 ) -> String {
-    let limits = load::limits(&options.asking);
+    let limits = load::limits(asking);
     let name = match connector.connect(&asked.endpoint).await {
         Ok(node) => survey::ask_cluster_name(&node, asked, limits).await,
         Err(_) => None,

@@ -30,7 +30,7 @@ pub struct Inventory {
 }
 
 /// One node of the inventory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NodeSpec {
     /// Where SSH goes. `endpoint.host` is the node's name.
     pub endpoint: Endpoint,
@@ -78,7 +78,7 @@ impl NodeSpec {
 }
 
 /// Paths on a node, all of them absolute.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Paths {
     /// The nodetool program.
     pub nodetool: Option<String>,
@@ -89,7 +89,7 @@ pub struct Paths {
 }
 
 /// How nodetool reaches Cassandra on its node.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Jmx {
     /// nodetool's `--host`.
     pub host: Option<String>,
@@ -104,7 +104,8 @@ pub struct Jmx {
 }
 
 /// Whether root's rights are used on a node.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Sudo {
     /// Where they turn out to be needed.
     #[default]

@@ -10,9 +10,9 @@
 use std::time::Duration;
 
 use super::Command;
+use super::ticket::{Holder, Terms, plain};
 use crate::cassandra::links::MadeSet;
 use crate::cassandra::table_name::TableName;
-use super::ticket::{Holder, Terms, plain};
 use crate::inventory::{NodeSpec, Sudo};
 
 /// How long nodetool may take on the node before `timeout` ends it, unless the operator says
@@ -171,6 +171,16 @@ pub fn nodetool_status(tool: &Nodetool) -> Command {
 /// `nodetool statusbackup`: whether incremental backups are on in the running process.
 pub fn nodetool_statusbackup(tool: &Nodetool) -> Command {
     tool.command(&["statusbackup"])
+}
+
+/// `nodetool enablebackup`: switches the running process on.
+pub fn nodetool_enablebackup(tool: &Nodetool) -> Command {
+    tool.command(&["enablebackup"])
+}
+
+/// `nodetool disablebackup`: switches the running process off.
+pub fn nodetool_disablebackup(tool: &Nodetool) -> Command {
+    tool.command(&["disablebackup"])
 }
 
 /// `nodetool netstats`: what the node is doing.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::catalog::{self, ConfigEdit};
-use super::{Ended, Exit, Node, NodeError, Output, Stage};
+use super::{Command, Ended, Exit, Node, NodeError, Output, Stage};
 use crate::cassandra::edit::Edit;
 use crate::cassandra::fact::{Fact, Why, WhyKind};
 use crate::inventory::NodeSpec;
@@ -91,6 +91,19 @@ pub async fn replace<N: Node>(
         let why = Why::new(WhyKind::Local, format!("'{stamp}' is no stamp like 20261121T131500Z"));
         return Err(EditError::Refused(why));
     }
+    let command = command(spec, file, edit, stamp, limit);
+    let output = node.run(&command).await.map_err(EditError::Line)?;
+    replaced(&file.target, &output, limit)
+}
+
+/// Returns the command that changes the file.
+pub fn command(
+    spec: &NodeSpec,
+    file: &ConfigFile,
+    edit: &Edit,
+    stamp: &str,
+    limit: Duration,
+) -> Command {
     let new_sha256 = hex_sha256(&edit.apply(&file.bytes));
     let words = ConfigEdit {
         path: &file.path,
@@ -102,9 +115,7 @@ pub async fn replace<N: Node>(
         new_sha256: &new_sha256,
         stamp,
     };
-    let command = catalog::config_edit(spec, &words, limit);
-    let output = node.run(&command).await.map_err(EditError::Line)?;
-    replaced(&file.target, &output, limit)
+    catalog::config_edit(spec, &words, limit)
 }
 
 /// Refuses a path that could be read as another one.

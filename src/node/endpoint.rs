@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 /// How to reach one host over SSH. Everything but `host` may be left open.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Endpoint {
     /// The name the operator uses; it is what ~/.ssh/config is asked with.
     pub host: String,

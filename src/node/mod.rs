@@ -3,18 +3,18 @@
 pub mod answer;
 pub mod catalog;
 pub mod command;
-pub mod deep;
 pub mod config_file;
+pub mod deep;
 pub mod endpoint;
-pub mod proof;
 pub mod lock;
+pub mod proof;
 pub mod recorder;
 mod segments;
 pub mod ssh;
 pub mod survey;
+pub mod ticket;
 pub mod topology;
 pub mod uncovered;
-pub mod ticket;
 
 use std::future::Future;
 use std::ops::ControlFlow;

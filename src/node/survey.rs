@@ -75,6 +75,17 @@ pub async fn ask_ring<N: Node>(node: &N, spec: &NodeSpec, limits: Limits) -> Fac
     }
 }
 
+/// Finds out how nodetool is called on `node`.
+pub async fn find_nodetool<N: Node>(node: &N, spec: &NodeSpec, limits: Limits) -> Nodetool {
+    let mut tool = Nodetool::new(spec, limits.nodetool);
+    let answer = look_at(node, &catalog::survey(spec, &[], limits.files)).await;
+    let not_there = Why::new(WhyKind::CommandNotFound, "not looked for yet");
+    if let Some(better) = with_what_was_learnt(&tool, Some(&not_there), &answer) {
+        tool = better;
+    }
+    tool
+}
+
 /// Asks the ring for its name, as cassandra.yaml of one node has it.
 pub async fn ask_cluster_name<N: Node>(
     node: &N,

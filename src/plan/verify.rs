@@ -31,6 +31,17 @@ pub enum ProofVerdict {
     Unknown,
 }
 
+impl ProofVerdict {
+    /// Returns the verdict in the words of the table.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Proven => "PROVEN",
+            Self::NotProven => "NOT PROVEN",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+}
+
 /// Why nothing is to be flushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotWorth {

@@ -1,10 +1,13 @@
-//! Readers of a result: the audit as texts for people and machines.
+//! Readers of a result: an audit or a run as texts for people and machines.
 
 pub mod csv;
+pub mod forecast;
 pub mod json;
 pub mod junit;
 pub mod members;
 pub mod nagios;
 mod plain;
 pub mod prometheus;
+pub mod run_json;
+pub mod run_table;
 pub mod table;

@@ -1,0 +1,233 @@
+//! `ringhaul runs` and `ringhaul resume`: earlier runs, from their journals.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use etcetera::BaseStrategy as _;
+
+use super::change::{self, Options};
+use super::signals::Signals;
+use super::targets::{self, Targets};
+use super::{Fault, audit, load, output, session};
+use crate::cassandra::ring::Ring;
+use crate::cli;
+use crate::exit::Exit;
+use crate::fleet::Fleet;
+use crate::inventory::NodeSpec;
+use crate::record::{Entry, Record, Resumed, What};
+use crate::report::{run_json, run_table};
+use crate::run::clock;
+use crate::run::journal::{self, Journal, JournalError};
+
+/// The folder of the journals.
+pub(super) fn folder(place: &cli::StateDir) -> Result<PathBuf, Fault> {
+    let base = match &place.state_dir {
+        Some(folder) => load::absolute(folder),
+        None => {
+            let known = etcetera::choose_base_strategy().ok();
+            let state = known.and_then(|known| known.state_dir());
+            let fault = || {
+                Fault::failed("there is no home folder to keep the run's journal in")
+                    .hint("name a folder with --state-dir")
+            };
+            state.ok_or_else(fault)?.join("ringhaul")
+        }
+    };
+    Ok(base.join("runs"))
+}
+
+fn fault(error: &JournalError) -> Fault {
+    match error {
+        JournalError::None { .. } | JournalError::Several { .. } => {
+            Fault::usage(error.to_string()).hint("`ringhaul runs` lists them")
+        }
+        JournalError::Busy { .. } => {
+            Fault::failed(error.to_string()).hint("`ringhaul runs show` shows how it stands")
+        }
+        JournalError::File { .. } | JournalError::Line { .. } | JournalError::Later { .. } => {
+            Fault::failed(error.to_string())
+        }
+    }
+}
+
+/// `ringhaul runs …`
+pub(super) fn run(options: &cli::Runs) -> Result<Exit, Fault> {
+    let folder = folder(&options.place)?;
+    match &options.what {
+        None | Some(cli::WhatOfRuns::List) => list(&folder, options),
+        Some(cli::WhatOfRuns::Show { run }) => {
+            let run = journal::find(&folder, run).map_err(|error| fault(&error))?;
+            // Whether it is under way is asked first: one that ends in between is then shown whole.
+            let is_running = journal::is_under_way(&folder, &run);
+            let fleet = read(&folder, &run)?;
+            let show = session::Show {
+                json: options.json,
+                json_lines: false,
+                quiet: true,
+                color: options.color,
+            };
+            session::print(&fleet, show, is_running)?;
+            Ok(Exit::of_run(&fleet))
+        }
+    }
+}
+
+fn read(folder: &Path, run: &str) -> Result<Fleet, Fault> {
+    let held = journal::read(folder, run).map_err(|error| fault(&error))?;
+    if held.is_torn {
+        load::warn(&format!("the last line of run {run}'s journal was cut off, and is left out"));
+    }
+    Fleet::of(&held.records).map_err(|error| Fault::failed(format!("run {run}: {error}")))
+}
+
+fn list(folder: &Path, options: &cli::Runs) -> Result<Exit, Fault> {
+    let mut fleets = Vec::new();
+    for run in journal::runs(folder).map_err(|error| fault(&error))? {
+        let is_running = journal::is_under_way(folder, &run);
+        match read(folder, &run) {
+            Ok(fleet) => fleets.push((fleet, is_running)),
+            // One journal that cannot be read must not hide the others.
+            Err(fault) => load::warn(&fault.to_string()),
+        }
+    }
+    let text = if options.json {
+        run_json::list(&fleets).map_err(|error| Fault::failed(format!("cannot render: {error}")))?
+    } else {
+        let is_terminal = std::io::stdout().is_terminal();
+        let width = is_terminal.then(|| console::Term::stdout().size().1);
+        run_table::list(&fleets, width, audit::uses_color(options.color, is_terminal))
+    };
+    output::to_stdout(text.as_bytes())?;
+    Ok(Exit::Fine)
+}
+
+/// `ringhaul resume`
+pub(super) async fn resume(options: cli::Resume) -> Result<Exit, Fault> {
+    let folder = folder(&options.place)?;
+    let run = journal::find(&folder, &options.run).map_err(|error| fault(&error))?;
+    let (journal, held) = Journal::open(&folder, &run).map_err(|error| fault(&error))?;
+    if held.is_torn {
+        load::warn("the last line of the journal was cut off, and is taken away");
+    }
+    let fleet = Fleet::of(&held.records)
+        .map_err(|error| Fault::failed(format!("run {run}: {error}; nothing was done in it")))?;
+    let show = session::Show::of(&options.result, &options.showing);
+    let left = fleet.left(options.retry_failed);
+    if left.is_empty() {
+        if !show.quiet {
+            load::say("there is nothing left to do in this run");
+        }
+        session::print(&fleet, show, false)?;
+        return Ok(Exit::of_run(&fleet));
+    }
+    let kept: Options = serde_json::from_value(fleet.begun.options.clone()).map_err(|error| {
+        Fault::failed(format!("run {run}: its options cannot be read: {error}"))
+    })?;
+    let connector = Arc::new(load::connector(&kept.ssh, &kept.asking)?);
+    let signals = Signals::listen()?;
+    let (stop, mut stop_early) = (signals.stop(), signals.stop());
+    let connector_of_work = Arc::clone(&connector);
+    let work = async {
+        let prepared = tokio::select! {
+            prepared = prepare(&connector_of_work, &fleet, &left, &kept) => prepared?,
+            () = crate::run::audit::stopped(&mut stop_early) => return Ok(Exit::Interrupted),
+        };
+        let resumed = Resumed {
+            who: change::who(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            nodes: left.clone(),
+            up: prepared.up.clone(),
+            down: prepared
+                .entries
+                .iter()
+                .filter(|entry| entry.down)
+                .map(|entry| entry.name().to_owned())
+                .collect(),
+        };
+        let mut order = prepared.into_order(&kept.lock_wait, &kept.asking);
+        order.not_before = rest_of_stagger(&fleet, kept.scheduling.stagger);
+        let session = session::Session {
+            connector: connector_of_work,
+            journal,
+            fleet,
+            order,
+            first: Record { at: clock::now(), what: What::Resumed(resumed) },
+            show,
+        };
+        session.run(stop).await
+    };
+    let Some(exit) = signals.guard(work).await else {
+        connector.inner().settle(load::GOODBYE).await;
+        load::say("stopped at once; `ringhaul resume last` looks at each node and goes on");
+        return Ok(Exit::Interrupted);
+    };
+    connector.inner().settle(load::GOODBYE).await;
+    exit
+}
+
+/// What is left of the time between two starts, since the last start of the run.
+fn rest_of_stagger(fleet: &Fleet, stagger: std::time::Duration) -> std::time::Duration {
+    let Some(last) = fleet.rows.iter().filter_map(|row| row.started).max() else {
+        return std::time::Duration::ZERO;
+    };
+    let since = std::time::Duration::try_from(clock::now().duration_since(last));
+    // A clock that was set back must not stretch it.
+    stagger.saturating_sub(since.unwrap_or(stagger))
+}
+
+/// Makes the schedule anew: the ring may be another one by now.
+async fn prepare(
+    connector: &Arc<load::Connector>,
+    fleet: &Fleet,
+    left: &[String],
+    kept: &Options,
+) -> Result<change::Prepared, Fault> {
+    let specs: Vec<NodeSpec> = fleet.begun.nodes.iter().map(|entry| entry.spec.clone()).collect();
+    let ring: Ring = targets::ask(connector, &specs, &kept.asking).await?.ring;
+    let entries: Vec<Entry> =
+        fleet.begun.nodes.iter().map(|entry| targets::as_now(entry, &ring)).collect();
+    let canary: Vec<&Entry> = fleet
+        .begun
+        .nodes
+        .iter()
+        .filter(|entry| fleet.begun.canary.iter().any(|name| name == entry.name()))
+        .collect();
+    let canary = canary.into_iter().map(|entry| entry.place.address.clone()).collect();
+    let targets = Targets {
+        cluster: fleet.begun.cluster.clone(),
+        ring,
+        entries: entries.clone(),
+        unlisted: fleet.unlisted.clone(),
+    };
+    let up = targets.up(&kept.scheduling.allow_down)?;
+    let seed = fleet.begun.seed;
+    let (scheduling, job) = (&kept.scheduling, &fleet.begun.job);
+    let mut prepared = change::schedule(
+        connector,
+        targets,
+        entries,
+        &canary,
+        up,
+        seed,
+        scheduling,
+        job,
+        &kept.asking,
+    )
+    .await?;
+    for (at, entry) in prepared.entries.iter().enumerate() {
+        if !left.iter().any(|name| name == entry.name()) {
+            prepared.schedule.skip(at);
+        }
+    }
+    let is_fine = |at: &usize| fleet.rows[*at].outcome().is_fine();
+    let is_left = |at: &usize| left.iter().any(|name| name == fleet.rows[*at].name());
+    if prepared.canary.iter().all(is_fine) {
+        // Going on with a run whose canary was fine is the answer to the question after it.
+        prepared.schedule.go_on();
+    } else if let Some(at) = prepared.canary.iter().find(|at| !is_fine(at) && !is_left(at)) {
+        let text = format!("the canary {} is not fine", fleet.rows[*at].name());
+        return Err(Fault::failed(text).hint("--retry-failed takes it again, then the others"));
+    }
+    Ok(prepared)
+}

@@ -1,0 +1,326 @@
+//! A run as its records tell it, node by node: made by a fold, while it runs and years later.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::plan::verify::ProofVerdict;
+use crate::record::{Begun, Ended, Entry, Job, Outcome, Place, Record, State, Step, What};
+
+/// A run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fleet {
+    /// How it began.
+    pub begun: Begun,
+    /// When it began.
+    pub started: Timestamp,
+    /// When the last thing happened.
+    pub last: Timestamp,
+    /// Its nodes, in the order of their turns.
+    pub rows: Vec<Row>,
+    /// Members that were selected and that no inventory names.
+    pub unlisted: Vec<Place>,
+    /// Addresses of the members that were up and normal when it last began.
+    pub up: Vec<String>,
+    /// Why nothing more was started.
+    pub stopped: Option<String>,
+    /// Whether the operator ended it.
+    pub interrupted: bool,
+    /// Whether nothing is under way any more.
+    pub finished: bool,
+    /// Whether the canary nodes were all fine.
+    pub canary_passed: bool,
+    /// How often it was taken up again.
+    pub resumed: usize,
+    /// Names of its nodes, to their rows.
+    index: HashMap<String, usize>,
+}
+
+/// One node of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The node.
+    pub entry: Entry,
+    /// When its last turn began.
+    pub started: Option<Timestamp>,
+    /// When that turn ended.
+    pub ended: Option<Timestamp>,
+    /// How.
+    pub end: Option<Ended>,
+    /// What its turn is at.
+    pub step: Option<Step>,
+    /// Whether a setting may have been changed in a turn that has no end, or was in an earlier one.
+    pub touched: bool,
+    /// What earlier turns changed.
+    earlier: Vec<Step>,
+}
+
+/// How many nodes ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Summary {
+    /// All rows.
+    pub nodes: usize,
+    /// Done, and seen to be.
+    pub done: usize,
+    /// As wanted already.
+    pub nothing_to_do: usize,
+    /// Not tried.
+    pub refused: usize,
+    /// Tried, not done.
+    pub failed: usize,
+    /// The line broke, and nobody could look.
+    pub unsure: usize,
+    /// Their turn did not come.
+    pub not_started: usize,
+}
+
+/// How many nodes have which verdict of a proof.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Verdicts {
+    /// Links were seen to appear.
+    pub proven: usize,
+    /// They were not, or something is missing.
+    pub not_proven: usize,
+    /// It could not be told.
+    pub unknown: usize,
+}
+
+/// A journal without its first line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the journal does not begin with the beginning of a run")]
+pub struct NoBeginning;
+
+impl Fleet {
+    /// Makes a run of its records.
+    ///
+    /// # Errors
+    /// When the first of them is not the beginning.
+    pub fn of(records: &[Record]) -> Result<Self, NoBeginning> {
+        let Some((Record { at, what: What::Begun(begun) }, rest)) = records.split_first() else {
+            return Err(NoBeginning);
+        };
+        let mut fleet = Self::begin(begun, *at);
+        for record in rest {
+            fleet.take(record);
+        }
+        Ok(fleet)
+    }
+
+    /// Returns a run in which nothing has happened yet.
+    pub fn begin(begun: &Begun, at: Timestamp) -> Self {
+        let rows: Vec<Row> = begun.nodes.iter().map(Row::of).collect();
+        let index = rows.iter().enumerate().map(|(at, row)| (row.name().to_owned(), at)).collect();
+        Self {
+            started: at,
+            last: at,
+            rows,
+            unlisted: begun.unlisted.clone(),
+            up: begun.up.clone(),
+            stopped: None,
+            interrupted: false,
+            finished: false,
+            canary_passed: false,
+            resumed: 0,
+            index,
+            begun: begun.clone(),
+        }
+    }
+
+    /// Adds what happened next.
+    pub fn take(&mut self, record: &Record) {
+        self.last = record.at;
+        match &record.what {
+            What::Begun(_) | What::Waiting { .. } => {}
+            What::Resumed(resumed) => {
+                self.resumed += 1;
+                self.up.clone_from(&resumed.up);
+                (self.stopped, self.interrupted, self.finished) = (None, false, false);
+                for name in &resumed.nodes {
+                    if let Some(row) = self.row_mut(name) {
+                        row.take_up(resumed.down.contains(name));
+                    }
+                }
+            }
+            What::CanaryPassed => self.canary_passed = true,
+            What::TurnBegun { node } => {
+                if let Some(row) = self.row_mut(node) {
+                    row.take_up(row.entry.down);
+                    row.started = Some(record.at);
+                }
+            }
+            What::StepBegun { node, step } => {
+                if let Some(row) = self.row_mut(node) {
+                    row.step = Some(*step);
+                    row.touched |= step.changes_settings();
+                }
+            }
+            What::StepEnded { node, .. } => {
+                if let Some(row) = self.row_mut(node) {
+                    row.step = None;
+                }
+            }
+            What::LockHeld { .. } | What::Progress { .. } => {}
+            What::Ended(ended) => {
+                if let Some(row) = self.row_mut(&ended.node) {
+                    row.finish(ended, record.at);
+                }
+            }
+            What::Stopped { why } => self.stopped = Some(why.clone()),
+            What::Interrupted => self.interrupted = true,
+            What::Finished => self.finished = true,
+        }
+    }
+
+    fn row_mut(&mut self, name: &str) -> Option<&mut Row> {
+        let at = *self.index.get(name)?;
+        self.rows.get_mut(at)
+    }
+
+    /// Returns the place of a node in the order of the run.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.index.get(name).copied()
+    }
+
+    /// Counts the outcomes; members that no inventory names are nodes that were not started.
+    pub fn summary(&self) -> Summary {
+        let mut sum =
+            Summary { nodes: self.rows.len() + self.unlisted.len(), ..Summary::default() };
+        sum.not_started = self.unlisted.len();
+        for row in &self.rows {
+            match row.outcome() {
+                Outcome::Done => sum.done += 1,
+                Outcome::NothingToDo => sum.nothing_to_do += 1,
+                Outcome::Refused => sum.refused += 1,
+                Outcome::Failed => sum.failed += 1,
+                Outcome::Unsure => sum.unsure += 1,
+                Outcome::NotStarted => sum.not_started += 1,
+            }
+        }
+        sum
+    }
+
+    /// Counts the verdicts, of a run that proves; every node that has none is unknown.
+    pub fn verdicts(&self) -> Option<Verdicts> {
+        match self.begun.job {
+            Job::Enable(_) | Job::Disable(_) => return None,
+            Job::Verify(_) => {}
+        }
+        let mut sum = Verdicts { unknown: self.unlisted.len(), ..Verdicts::default() };
+        for row in &self.rows {
+            match row.verdict() {
+                Some(ProofVerdict::Proven) => sum.proven += 1,
+                Some(ProofVerdict::NotProven) => sum.not_proven += 1,
+                Some(ProofVerdict::Unknown) | None => sum.unknown += 1,
+            }
+        }
+        Some(sum)
+    }
+
+    /// Returns why a node whose turn did not come was left.
+    pub fn reason_left(&self, row: &Row) -> String {
+        if row.entry.down {
+            return "the ring showed it down at the start; --retry-down takes it at the end".into();
+        }
+        match (&self.stopped, self.interrupted, self.finished) {
+            (Some(why), ..) => format!("the run stopped before its turn: {why}"),
+            (None, true, _) => "the run was interrupted before its turn".into(),
+            (None, false, false) => "its turn has not come".into(),
+            (None, false, true) => "its turn did not come".into(),
+        }
+    }
+
+    /// Returns the names of the nodes that are still to be done. A node that failed before
+    /// anything was changed on it is among them only when `retry_failed`.
+    pub fn left(&self, retry_failed: bool) -> Vec<String> {
+        let is_left = |row: &&Row| match row.outcome() {
+            Outcome::Done | Outcome::NothingToDo => false,
+            Outcome::Unsure | Outcome::NotStarted => true,
+            Outcome::Failed | Outcome::Refused => row.touched || retry_failed,
+        };
+        self.rows.iter().filter(is_left).map(|row| row.name().to_owned()).collect()
+    }
+}
+
+impl Row {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            entry: entry.clone(),
+            started: None,
+            ended: None,
+            end: None,
+            step: None,
+            touched: false,
+            earlier: Vec::new(),
+        }
+    }
+
+    /// The node's name.
+    pub fn name(&self) -> &str {
+        self.entry.name()
+    }
+
+    /// Forgets how an earlier turn ended, but not what it changed.
+    fn take_up(&mut self, down: bool) {
+        if let Some(end) = self.end.take() {
+            self.earlier = end.changed;
+        }
+        self.entry.down = down;
+        (self.started, self.ended, self.step) = (None, None, None);
+    }
+
+    fn finish(&mut self, ended: &Ended, at: Timestamp) {
+        let mut end = ended.clone();
+        // What an earlier turn changed was changed by this run.
+        for step in self.earlier.iter().rev() {
+            if !end.changed.contains(step) {
+                end.changed.insert(0, *step);
+            }
+        }
+        self.touched |= end.changed.iter().any(|step| step.changes_settings());
+        self.end = Some(end);
+        self.ended = Some(at);
+        self.step = None;
+    }
+
+    /// How its turn ended. One that began and has no end was cut off: unsure.
+    pub fn outcome(&self) -> Outcome {
+        match (&self.end, self.started) {
+            (Some(end), _) => end.outcome,
+            (None, Some(_)) => Outcome::Unsure,
+            (None, None) => Outcome::NotStarted,
+        }
+    }
+
+    /// Whether its turn is under way, or was when the records end.
+    pub fn is_open(&self) -> bool {
+        self.started.is_some() && self.end.is_none()
+    }
+
+    /// The verdict of its proof.
+    pub fn verdict(&self) -> Option<ProofVerdict> {
+        self.end.as_ref()?.proven.as_ref().map(|proven| proven.verdict)
+    }
+
+    /// What was seen last.
+    pub fn state(&self) -> State {
+        let Some(end) = &self.end else { return State::default() };
+        let latest = |after: Option<bool>, before: Option<bool>| match end.changed.is_empty() {
+            true => after.or(before),
+            false => after,
+        };
+        State {
+            live: latest(end.after.live, end.before.live),
+            configured: latest(end.after.configured, end.before.configured),
+        }
+    }
+
+    /// Why it ended so.
+    pub fn reason(&self, fleet: &Fleet) -> Option<String> {
+        match (&self.end, self.started, self.step) {
+            (Some(end), ..) => end.reason.clone(),
+            (None, Some(_), Some(step)) => Some(format!("the run was cut off in {}", step.text())),
+            (None, Some(_), None) => Some("the run was cut off in its turn".to_owned()),
+            (None, None, _) => Some(fleet.reason_left(self)),
+        }
+    }
+}

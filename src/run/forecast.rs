@@ -1,0 +1,112 @@
+//! What a run would do on one node: its look and its plan, and nothing after.
+
+use super::look::look;
+use super::setting::{Draft, planned, stamp};
+use crate::cassandra::edit::Edit;
+use crate::cassandra::fact::Why;
+use crate::cassandra::ring::Ring;
+use crate::cassandra::table_name::TableName;
+use crate::inventory::NodeSpec;
+use crate::node::catalog::{self, Nodetool};
+use crate::node::survey::Limits;
+use crate::node::{Connect, config_file};
+use crate::plan::forecast::{Forecast, Planned};
+use crate::plan::setting::{Action, Plan, Want, state};
+use crate::plan::verify::worth_proving;
+use crate::record::{Job, State, Verify};
+
+/// Looks at a node, and changes nothing.
+///
+/// # Errors
+/// Why it could not be looked at.
+pub async fn forecast<C: Connect>(
+    connector: &C,
+    spec: &NodeSpec,
+    limits: Limits,
+    ring: Option<&Ring>,
+    job: &Job,
+) -> Result<Forecast, Why> {
+    let node = connector.connect(&spec.endpoint).await.map_err(Why::from)?;
+    let (facts, tool) = look(&node, spec, limits, ring).await;
+    let before = state(&facts);
+    let want = match job {
+        Job::Enable(halves) => Want { on: true, halves: *halves },
+        Job::Disable(halves) => Want { on: false, halves: *halves },
+        Job::Verify(how) => {
+            let against = worth_proving(&facts).err().map(|not| not.why());
+            return Ok(proof(&tool, how, before, against));
+        }
+    };
+    let (plan, draft) = planned(&node, spec, limits, &facts, want).await;
+    let mut forecast = Forecast {
+        before,
+        steps: Vec::new(),
+        reason: None,
+        is_refused: false,
+        warnings: Vec::new(),
+    };
+    match plan {
+        Plan::NothingToDo(why) => forecast.reason = Some(why),
+        Plan::Refused(why) => {
+            forecast.reason = Some(format!("{why} ({})", why.hint()));
+            forecast.is_refused = true;
+        }
+        Plan::Steps(actions) => {
+            for action in actions {
+                match (action, &draft) {
+                    (Action::SetLive(on), _) => forecast.steps.push(switch(&tool, on)),
+                    (Action::Edit(edit), Some(draft)) => {
+                        forecast.warnings.extend(edit.warnings.iter().cloned());
+                        forecast.steps.push(rewrite(spec, draft, &edit, limits));
+                    }
+                    (Action::Edit(_), None) => {}
+                }
+            }
+        }
+    }
+    Ok(forecast)
+}
+
+fn rewrite(spec: &NodeSpec, draft: &Draft, edit: &Edit, limits: Limits) -> Planned {
+    let place = crate::text::visible(&draft.file.target);
+    let text = match &edit.before {
+        Some(before) => format!("{place} line {}: '{before}' becomes '{}'", edit.line, edit.after),
+        None => format!("{place} line {}: '{}' is added", edit.line, edit.after),
+    };
+    let stamp = stamp();
+    let command = config_file::command(spec, &draft.file, edit, &stamp, limits.nodetool);
+    Planned { text, command: command.to_string() }
+}
+
+fn switch(tool: &Nodetool, on: bool) -> Planned {
+    let command = match on {
+        true => catalog::nodetool_enablebackup(tool),
+        false => catalog::nodetool_disablebackup(tool),
+    };
+    let text = format!("switch the running process {}", crate::human::on_off(on));
+    Planned { text, command: command.to_string() }
+}
+
+fn proof(tool: &Nodetool, how: &Verify, before: State, against: Option<Why>) -> Forecast {
+    let mut forecast = Forecast {
+        before,
+        steps: Vec::new(),
+        reason: against.map(|why| why.to_string()),
+        is_refused: false,
+        warnings: Vec::new(),
+    };
+    if forecast.reason.is_some() {
+        return forecast;
+    }
+    let mut step = |text: &str, command: &crate::node::Command| {
+        forecast.steps.push(Planned { text: text.to_owned(), command: command.to_string() });
+    };
+    let own = TableName::size_estimates();
+    if how.table.is_none() {
+        step("make Cassandra count its sizes", &catalog::nodetool_refreshsizeestimates(tool));
+    }
+    let table = how.table.as_ref().unwrap_or(&own);
+    let text = format!("flush {table} and look for the set in backups/");
+    step(&text, &catalog::nodetool_flush(tool, table));
+    forecast
+}
