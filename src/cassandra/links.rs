@@ -28,8 +28,8 @@ struct FileId {
     device: u64,
     inode: u64,
     size: u64,
-    /// Seconds since 1970 and their fraction, as `find` prints it.
-    modified: (i64, u64),
+    /// Nanoseconds since 1970: a file system gives a number of an inode again at once.
+    modified: i64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +92,8 @@ pub struct Component {
     pub inode: u64,
     /// Size in bytes.
     pub size: u64,
+    /// When it was written, in nanoseconds since 1970.
+    pub modified: i64,
 }
 
 /// What the looks so far amount to.
@@ -317,6 +319,9 @@ impl Watch {
                     faults.insert(place, why);
                 }
                 Ok(set) => {
+                    // It has been compacted away since it was flushed.
+                    let live = listing.live.get(place);
+                    self.was_compacting |= !live.is_some_and(|live| live.contains_key(DATA));
                     let rank = (set.is_seen_linked, place.index.is_none());
                     if made.as_ref().is_none_or(|(best, _)| rank > *best) {
                         made = Some((rank, set));
@@ -392,6 +397,7 @@ impl Watch {
                     device: file.id.device,
                     inode: file.id.inode,
                     size: file.id.size,
+                    modified: file.id.modified,
                 })
                 .collect(),
             is_seen_linked: live.is_some_and(|live| live.contains_key(DATA)),
@@ -421,10 +427,14 @@ fn is_log_of_compaction(name: &str) -> bool {
         && name.rsplit_once('.').is_some_and(|(_, extension)| extension == "log")
 }
 
-/// `1795227633.1597618940`: seconds and their fraction.
-fn time(text: &str) -> Option<(i64, u64)> {
+/// `1795227633.1597618940`: seconds and a fraction of any length, as nanoseconds.
+fn time(text: &str) -> Option<i64> {
     let (seconds, fraction) = text.split_once(['.', ',']).unwrap_or((text, "0"));
-    Some((seconds.parse().ok()?, fraction.parse().ok()?))
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let nanos: i64 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+    seconds.parse::<i64>().ok()?.checked_mul(1_000_000_000)?.checked_add(nanos)
 }
 
 fn not_understood(record: &str) -> Why {

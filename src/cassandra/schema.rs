@@ -168,33 +168,33 @@ fn is_of_word(c: char) -> bool {
 /// # Errors
 /// With a line that is not of such a table, or when rows are missing.
 pub fn parse_cqlsh(text: &str) -> Result<Vec<NotCovered>, String> {
-    let mut off = Vec::new();
-    let (mut rows, mut told) = (0_u64, None);
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let odd = || Err(crate::text::one_line(line.as_bytes(), 200));
-        let fields: Vec<&str> = line.split('|').map(str::trim).collect();
+    let fields = |line: &str| line.split('|').map(|f| f.trim().to_owned()).collect::<Vec<_>>();
+    let is_head =
+        |line: &&str| fields(line) == ["keyspace_name", "table_name", "incremental_backups"];
+    // Remarks on versions and paging come first.
+    let table = text.lines().skip_while(|line| !is_head(line));
+    let (mut off, mut rows, mut told) = (Vec::new(), 0_u64, None);
+    for line in table.map(str::trim).filter(|line| !line.is_empty()) {
+        let odd = || crate::text::one_line(line.as_bytes(), 200);
         if let Some(count) = line.strip_prefix('(').and_then(|rest| rest.strip_suffix(" rows)")) {
             told = count.parse().ok();
-        } else if line.bytes().all(|b| b == b'-' || b == b'+')
-            || fields == ["keyspace_name", "table_name", "incremental_backups"]
-            || line.starts_with("Disabled Query paging")
-            || line.starts_with("Query paging")
-        {
             continue;
-        } else if let [keyspace, table, value] = fields.as_slice() {
-            rows += 1;
-            match *value {
-                "False" => off.push(NotCovered {
-                    keyspace: crate::text::visible(keyspace),
-                    table: crate::text::visible(table),
-                    since: None,
-                }),
-                // A table made by an earlier version has no value, and the default is on.
-                "True" | "null" => {}
-                _ => return odd(),
-            }
-        } else {
-            return odd();
+        }
+        // The head is printed again for each page.
+        if is_head(&line) || line.bytes().all(|byte| matches!(byte, b'-' | b'+')) {
+            continue;
+        }
+        let [keyspace, table, value] = <[String; 3]>::try_from(fields(line)).map_err(|_| odd())?;
+        rows += 1;
+        match value.as_str() {
+            "False" => off.push(NotCovered {
+                keyspace: crate::text::visible(&keyspace),
+                table: crate::text::visible(&table),
+                since: None,
+            }),
+            // A table whose option was never set has no value, and the default is on.
+            "True" | "null" => {}
+            _ => return Err(odd()),
         }
     }
     if told == Some(rows) {
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_table_of_cqlsh_is_read_whole_or_not_at_all() {
-        let text = "\n keyspace_name | table_name | incremental_backups\n\
+        let text = "PAGING set to OFF\n\n keyspace_name | table_name | incremental_backups\n\
             ---------------+------------+---------------------\n\
             \x20         shop |     orders |                True\n\
             \x20         shop |       logs |               False\n\n(2 rows)\n";

@@ -239,7 +239,9 @@ pub fn listing(
 pub fn remove_set(spec: &NodeSpec, set: &MadeSet, limit: Duration) -> Command {
     let mut words = vec![sudo_word(spec).to_owned(), set.folder.clone()];
     for file in &set.components {
-        words.push(format!("{}:{}:{}", file.device, file.inode, file.size));
+        let (seconds, nanos) =
+            (file.modified.div_euclid(1_000_000_000), file.modified.rem_euclid(1_000_000_000));
+        words.push(format!("{}:{}:{}:{seconds}.{nanos:09}", file.device, file.inode, file.size));
         words.push(file.name.clone());
     }
     script(&[], REMOVE_SCRIPT, &[], &words, limit)

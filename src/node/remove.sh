@@ -1,6 +1,6 @@
 # Removes the files of one set in backups, each one only if it is still that very file.
 #
-# Arguments: sudo (auto, never, always), folder, then for each file `device:inode:size` and name.
+# Arguments: sudo (auto, never, always), folder, then for each file `device:inode:size:time` and name.
 # Answer: segments between NULs, each a word, a space, and a value.
 
 sudo=$1 folder=$2
@@ -25,7 +25,7 @@ as_owner() {
 may=no
 [ -w "$folder" ] && [ -x "$folder" ] && may=yes
 
-look() { (as_owner "$may" stat -c '%d:%i:%s %F' -- "$1" </dev/null); }
+look() { (as_owner "$may" stat -c '%d:%i:%s:%.9Y %F' -- "$1" </dev/null); }
 
 # Checks one file: 0 it is the one, 1 it is not there, 2 it is another, or cannot be looked at.
 check() {
