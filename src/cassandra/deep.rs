@@ -12,7 +12,7 @@ const MOST_SETS: usize = 500_000;
 /// Linux takes no longer path (`PATH_MAX`).
 const LONGEST_PATH: usize = 4096;
 
-/// At most so many paths of a kind are kept; how many there are is always told.
+/// At most so many paths of a kind are kept: where more are damaged, it is the disk.
 const NAMES_KEPT: usize = 1000;
 
 /// What reading every Data.db in `backups` showed.
@@ -22,7 +22,7 @@ pub struct Deep {
     pub checked: u64,
     /// Bytes of their data.
     pub bytes: u64,
-    /// Sets whose data is not what the digest says.
+    /// Sets whose data is not what the digest says, at most a thousand.
     pub wrong: Vec<Wrong>,
     /// Sets that have no digest, at most a thousand by path.
     pub without_digest: Vec<String>,

@@ -115,11 +115,13 @@ impl Schemas {
 
     /// Returns which tables keep out of incremental backups; dropped ones do not count.
     pub fn finish(self) -> Coverage {
-        let mut tables: BTreeMap<(&str, &str), (Option<u64>, &Option<Newest>)> = BTreeMap::new();
+        // Of a table that was made again, the newest folder.
+        let mut tables = BTreeMap::<_, (Option<u64>, Option<&Newest>)>::new();
         for ((keyspace, folder), newest) in &self.folders {
             let (table, id) = sstable::split_table_folder(folder);
             let made = id.and_then(sstable::created);
-            let entry = tables.entry((keyspace, table)).or_insert((made, newest));
+            let newest = newest.as_ref();
+            let entry = tables.entry((keyspace.as_str(), table)).or_insert((made, newest));
             if entry.0 < made {
                 *entry = (made, newest);
             }

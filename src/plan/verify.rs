@@ -100,7 +100,8 @@ pub fn judge(
         let is_off = |table: &TableName| {
             uncovered.known().is_some_and(|known| known.off.iter().any(|off| off.is(table)))
         };
-        match table.filter(|table| is_off(table)) {
+        // What is linked is not kept out, whatever an old snapshot says.
+        match table.filter(|table| is_off(table) && !is_linked(proofs, table)) {
             Some(table) => case.against.push(format!(
                 "{table} keeps out of incremental backups: its schema says \
                  incremental_backups = false"
@@ -114,6 +115,13 @@ pub fn judge(
     case.files(facts);
     case.coverage(table, uncovered);
     case.verdict()
+}
+
+fn is_linked(proofs: &[Result<Proof, Why>], table: &TableName) -> bool {
+    proofs.iter().flatten().any(|proof| match proof.seen {
+        Seen::Linked { .. } => proof.table == *table,
+        Seen::NotLinked { .. } | Seen::NothingToFlush => false,
+    })
 }
 
 impl Case {
@@ -183,8 +191,11 @@ impl Case {
         };
         if let Some(first) = deep.wrong.first() {
             self.against.push(format!(
-                "{} in backups differ from their digest: {} (CRC-32 {}, not {})",
-                human::count(deep.wrong.len() as u64, "set"),
+                "{}: {} (CRC-32 {}, not {})",
+                match deep.wrong.len() {
+                    1 => "1 set in backups differs from its digest".to_owned(),
+                    count => format!("{count} sets in backups differ from their digests"),
+                },
                 first.path,
                 first.found,
                 first.expected
@@ -270,5 +281,183 @@ impl Case {
         };
         let reasons = self.against.into_iter().chain(self.open).collect();
         Proven { verdict, reasons, notes: self.notes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cassandra::config;
+    use crate::cassandra::deep::Wrong;
+    use crate::cassandra::holdings::Backups;
+    use crate::cassandra::links::MadeSet;
+    use crate::cassandra::schema::NotCovered;
+
+    fn facts(live: Fact<bool>, yaml: &str) -> Facts {
+        let config = config::parse(yaml).expect("a cassandra.yaml");
+        Facts {
+            live,
+            config: Fact::Known(("cassandra.yaml".to_owned(), config)),
+            process: Fact::Known(None),
+            backups: Fact::Known(Backups::default()),
+            ..Facts::unknown(&Why::new(WhyKind::NotAsked, "not asked"))
+        }
+    }
+
+    fn on() -> Facts {
+        facts(Fact::Known(true), "incremental_backups: true")
+    }
+
+    fn table() -> TableName {
+        TableName::parse("shop.orders").expect("a name")
+    }
+
+    fn own(seen: Seen) -> Result<Proof, Why> {
+        Ok(Proof { table: TableName::size_estimates(), is_own_table: true, seen })
+    }
+
+    fn asked(seen: Seen) -> Result<Proof, Why> {
+        Ok(Proof { table: table(), is_own_table: false, seen })
+    }
+
+    fn linked() -> Seen {
+        let (folder, descriptor) = (String::new(), String::new());
+        let set = MadeSet { folder, descriptor, components: Vec::new(), is_seen_linked: true };
+        Seen::Linked { set }
+    }
+
+    fn not_linked() -> Seen {
+        Seen::NotLinked { why: "nb-1-big is live and not in backups".to_owned() }
+    }
+
+    fn off(table: &str) -> Fact<Coverage> {
+        let (keyspace, table) = ("shop".to_owned(), table.to_owned());
+        let since = Some("nightly".to_owned());
+        Fact::Known(Coverage { off: vec![NotCovered { keyspace, table, since }], unseen: 0 })
+    }
+
+    fn all() -> Fact<Coverage> {
+        Fact::Known(Coverage::default())
+    }
+
+    fn verdict(
+        facts: &Facts,
+        asked: Option<&TableName>,
+        proofs: &[Result<Proof, Why>],
+        coverage: &Fact<Coverage>,
+    ) -> (ProofVerdict, String) {
+        let proven = judge(facts, asked, proofs, None, coverage);
+        (proven.verdict, proven.reasons.into_iter().next().unwrap_or_default())
+    }
+
+    #[test]
+    fn what_is_on_and_linked_is_proven() {
+        let proven = judge(&on(), None, &[own(linked())], None, &all());
+        let verdict = ProofVerdict::Proven;
+        assert_eq!(proven, Proven { verdict, reasons: Vec::new(), notes: Vec::new() });
+    }
+
+    #[test]
+    fn off_now_or_after_the_next_start_is_not_proven() {
+        for (live, yaml, reason) in [
+            (
+                false,
+                "incremental_backups: false",
+                "incremental backups are off, live and in cassandra.yaml",
+            ),
+            (
+                false,
+                "incremental_backups: true",
+                "incremental backups are off now, although cassandra.yaml says on",
+            ),
+            (true, "incremental_backups: false", "on now, off after the next restart"),
+        ] {
+            let facts = facts(Fact::Known(live), yaml);
+            assert_eq!(worth_proving(&facts).is_ok(), live);
+            let said = verdict(&facts, None, &[own(linked())], &all());
+            assert_eq!(said, (ProofVerdict::NotProven, reason.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_told_is_unknown_and_never_proven() {
+        let lost = || Why::new(WhyKind::Lost, "the line was lost");
+        let no_live = facts(Fact::Unknown(lost()), "incremental_backups: true");
+        assert_eq!(worth_proving(&no_live), Err(NotWorth::Unknown(lost())));
+        let no_yaml = Facts { config: Fact::Unknown(lost()), ..on() };
+        let no_files = Facts { backups: Fact::Unknown(lost()), ..on() };
+        for (facts, proofs) in [
+            (&no_live, vec![]),
+            (&no_yaml, vec![own(linked())]),
+            (&no_files, vec![own(linked())]),
+            (&on(), vec![Err(lost())]),
+            (&on(), vec![own(Seen::NothingToFlush)]),
+            (&on(), vec![]),
+        ] {
+            let (verdict, reason) = verdict(facts, None, &proofs, &all());
+            assert_eq!(verdict, ProofVerdict::Unknown, "{reason}");
+            assert!(!reason.is_empty());
+        }
+        let deep = Ok(Deep { broke_off: Some(lost()), ..Deep::default() });
+        let proven = judge(&on(), None, &[own(linked())], Some(&deep), &all());
+        assert_eq!(proven.verdict, ProofVerdict::Unknown);
+        // A fault that is seen weighs more than what is not known.
+        let said = verdict(&on(), None, &[own(not_linked()), Err(lost())], &all());
+        assert_eq!(said.0, ProofVerdict::NotProven);
+    }
+
+    #[test]
+    fn a_table_without_writes_is_proven_by_another_alone() {
+        let table = table();
+        let nothing = || asked(Seen::NothingToFlush);
+        let of = |proofs: &[_]| verdict(&on(), Some(&table), proofs, &all()).0;
+        assert_eq!(of(&[nothing(), own(linked())]), ProofVerdict::Proven);
+        assert_eq!(of(&[nothing(), own(not_linked())]), ProofVerdict::NotProven);
+        assert_eq!(of(&[nothing()]), ProofVerdict::Unknown);
+    }
+
+    #[test]
+    fn a_table_that_keeps_out_is_a_note_unless_it_is_the_one_asked_for() {
+        let proven = judge(&on(), None, &[own(linked())], None, &off("logs"));
+        assert_eq!(proven.verdict, ProofVerdict::Proven);
+        assert_eq!(
+            proven.notes,
+            ["1 table by schema not backed up (incremental_backups = false): \
+              shop.logs (snapshot nightly)"]
+        );
+        let table = table();
+        let said = verdict(&on(), Some(&table), &[asked(not_linked())], &off("orders"));
+        let reason = "shop.orders keeps out of incremental backups: its schema says \
+                      incremental_backups = false";
+        assert_eq!(said, (ProofVerdict::NotProven, reason.to_owned()));
+        // An old snapshot said so, and it is linked now.
+        let said = verdict(&on(), Some(&table), &[asked(linked())], &off("orders"));
+        assert_eq!(said.0, ProofVerdict::Proven);
+        let unknown = Fact::unknown(WhyKind::CommandNotFound, "there is no cqlsh on the node");
+        let proven = judge(&on(), None, &[own(linked())], None, &unknown);
+        assert_eq!((proven.verdict, proven.notes.len()), (ProofVerdict::Proven, 1));
+    }
+
+    #[test]
+    fn torn_sets_and_damaged_data_are_named() {
+        let torn = Backups {
+            torn_sets: 1,
+            torn_examples: vec!["shop/orders-x/backups/nb-1-big".to_owned()],
+            ..Backups::default()
+        };
+        let facts = Facts { backups: Fact::Known(torn), ..on() };
+        let said = verdict(&facts, None, &[own(linked())], &all());
+        assert_eq!(said.0, ProofVerdict::NotProven);
+        assert!(said.1.contains("shop/orders-x/backups/nb-1-big"), "{}", said.1);
+        let path = "/d/shop/orders-x/backups/nb-1-big-Data.db".to_owned();
+        let wrong = vec![Wrong { path, expected: "1".to_owned(), found: 2 }];
+        let deep = Ok(Deep { checked: 1, wrong, ..Deep::default() });
+        let proven = judge(&on(), None, &[own(linked())], Some(&deep), &all());
+        assert_eq!(proven.verdict, ProofVerdict::NotProven);
+        assert_eq!(
+            proven.reasons,
+            ["1 set in backups differs from its digest: \
+              /d/shop/orders-x/backups/nb-1-big-Data.db (CRC-32 2, not 1)"]
+        );
     }
 }
