@@ -307,7 +307,7 @@ impl Watch {
                 self.seen_live.entry(place.clone()).or_default().extend(components.clone());
             }
         }
-        // The best one: seen linked, and no index's.
+        // The best one: no index's, and seen linked.
         let mut made: Option<((bool, bool), MadeSet)> = None;
         let mut faults = BTreeMap::new();
         for (place, components) in &listing.backups {
@@ -322,7 +322,7 @@ impl Watch {
                     // It has been compacted away since it was flushed.
                     let live = listing.live.get(place);
                     self.was_compacting |= !live.is_some_and(|live| live.contains_key(DATA));
-                    let rank = (set.is_seen_linked, place.index.is_none());
+                    let rank = (place.index.is_none(), set.is_seen_linked);
                     if made.as_ref().is_none_or(|(best, _)| rank > *best) {
                         made = Some((rank, set));
                     }

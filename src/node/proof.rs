@@ -57,19 +57,31 @@ pub async fn prove<N: Node>(node: &N, ask: &Ask<'_>) -> Result<Proof, Why> {
     let own = TableName::size_estimates();
     let table = ask.table.unwrap_or(&own);
     let told = |seen| Proof { table: table.clone(), is_own_table: ask.table.is_none(), seen };
-    for _ in 1..TRIES {
-        if let Some(seen) = attempt(node, ask, table, false).await? {
-            return Ok(told(seen));
+    let mut doubtful = None;
+    for _ in 0..TRIES {
+        match attempt(node, ask, table).await? {
+            // The first flush left nothing for the second: what it showed stands.
+            Attempt::Sure(Seen::NothingToFlush) => {
+                return Ok(told(doubtful.unwrap_or(Seen::NothingToFlush)));
+            }
+            Attempt::Sure(seen) => return Ok(told(seen)),
+            Attempt::Doubtful(seen) => doubtful = doubtful.or(seen),
         }
     }
-    match attempt(node, ask, table, true).await? {
-        Some(seen) => Ok(told(seen)),
-        None => Err(Why::new(
-            WhyKind::NotUnderstood,
-            format!("{table} was compacted while it was looked at, so its flush cannot be told"),
-        )
-        .with_fix("ask again when the node compacts less, or leave out --table")),
-    }
+    let blurred = || {
+        let text =
+            format!("{table} was compacted while it was looked at, so its flush cannot be told");
+        Why::new(WhyKind::NotUnderstood, text)
+            .with_fix("ask again when the node compacts less, or leave out --table")
+    };
+    doubtful.map(told).ok_or_else(blurred)
+}
+
+/// What one flush showed.
+enum Attempt {
+    Sure(Seen),
+    /// A compaction took the live SSTable away, or made one that no flush made.
+    Doubtful(Option<Seen>),
 }
 
 /// Proves what is asked; where a table of the operator had nothing to flush, Cassandra's own too.
@@ -83,13 +95,8 @@ pub async fn prove_all<N: Node>(node: &N, ask: &Ask<'_>) -> Vec<Result<Proof, Wh
     proofs
 }
 
-/// One flush and the looks around it; `None`: a compaction blurs what was seen.
-async fn attempt<N: Node>(
-    node: &N,
-    ask: &Ask<'_>,
-    table: &TableName,
-    is_last: bool,
-) -> Result<Option<Seen>, Why> {
+/// One flush and the looks around it.
+async fn attempt<N: Node>(node: &N, ask: &Ask<'_>, table: &TableName) -> Result<Attempt, Why> {
     let before = look(node, ask, table, None).await?;
     let Some(begun) = before.now else { return Err(no_clock()) };
     let mut watch = Watch::new(before);
@@ -110,21 +117,21 @@ async fn attempt<N: Node>(
         }
         let gone_by = flushed.elapsed();
         match watch.take(&now) {
-            Look::Linked(set) if set.is_seen_linked || is_last => {
-                return Ok(Some(Seen::Linked { set }));
+            Look::Linked(set) if set.is_seen_linked => {
+                return Ok(Attempt::Sure(Seen::Linked { set }));
             }
-            Look::Linked(_) => return Ok(None),
+            Look::Linked(set) => return Ok(Attempt::Doubtful(Some(Seen::Linked { set }))),
             Look::Nothing if gone_by >= NOTHING_AFTER.min(ask.wait) => {
-                return Ok(Some(Seen::NothingToFlush));
+                return Ok(Attempt::Sure(Seen::NothingToFlush));
             }
             // What was written just before has to be flushed, whatever else happens.
             Look::NotYet { may_be_compaction: true, .. }
                 if ask.table.is_some() && gone_by >= NOTHING_AFTER.min(ask.wait) =>
             {
-                return Ok(None);
+                return Ok(Attempt::Doubtful(None));
             }
             Look::NotYet { why, .. } if gone_by >= ask.wait => {
-                return Ok(Some(Seen::NotLinked { why }));
+                return Ok(Attempt::Sure(Seen::NotLinked { why }));
             }
             Look::Nothing | Look::NotYet { .. } => {}
         }
