@@ -22,6 +22,8 @@ mod output;
 mod papers;
 #[path = "stories/restarts.rs"]
 mod restarts;
+#[path = "stories/stock.rs"]
+mod stock;
 #[path = "stories/three_nodes.rs"]
 mod three_nodes;
 #[path = "stories/truth.rs"]

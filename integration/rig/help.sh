@@ -141,6 +141,7 @@ usage: $RING install [VERSION…]
 
 Installs what the rig needs: Debian packages that are missing, the jars of the versions (5.0), cqlsh. 'up' and 'cql' do the same
 when they find something missing; this is for doing it beforehand. Jars and cqlsh go to ${CACHE}.
+The cassandra.yaml of releases goes to ${CACHE}/stock; a story changes every VERSION.yaml it finds there, yours too.
 TEXT
       ;;
     '' | help | --help | -h) cat <<TEXT

@@ -120,12 +120,40 @@ install_cqlsh() {
   ) 9>"$CACHE/lock"
 }
 
+# The cassandra.yaml as releases ship it. Maven Central has the archives of few versions; the jars of the others hold none.
+STOCK='3.11.5 4.0-alpha2'
+
+install_stock() {
+  local version new archive
+  for version in $STOCK; do
+    [ ! -e "$CACHE/stock/$version.yaml" ] || continue
+    mkdir -p "$CACHE/stock"
+    (
+      flock -w 900 9 || die "somebody else has been filling $CACHE for 15 minutes: try again, or remove $CACHE/lock"
+      [ ! -e "$CACHE/stock/$version.yaml" ] || exit 0
+      say "fetching the cassandra.yaml of Cassandra $version by Maven (once; about 50 MB, of which one file is kept)"
+      rm -rf "$CACHE"/stock/.new.*     # of one that was killed
+      new=$(mktemp -d "$CACHE/stock/.new.XXXXXX")
+      trap 'rm -rf "$new"' EXIT
+      archive=apache-cassandra-$version-bin.tar.gz
+      timeout 840 mvn -q -B -Dstyle.color=never dependency:copy -DoutputDirectory="$new" \
+        -Dartifact="org.apache.cassandra:apache-cassandra:$version:tar.gz:bin" >&2 9>&- ||
+        die "Maven could not fetch the archive of Cassandra $version (its own words are above)"
+      tar -xzOf "$new/$archive" "apache-cassandra-$version/conf/cassandra.yaml" >"$new/cassandra.yaml" ||
+        die "there is no conf/cassandra.yaml in $archive"
+      rm -f "${HOME:-/root}/.m2/repository/org/apache/cassandra/apache-cassandra/$version/$archive"
+      mv "$new/cassandra.yaml" "$CACHE/stock/$version.yaml"
+    ) 9>"$CACHE/lock" || exit
+  done
+}
+
 # Fetches everything before it is needed, for a machine that will be cut off, or for a cache of CI.
 lab_install() {
   local version
   need_root
   install_tools
   install_cqlsh
+  install_stock
   [ $# -gt 0 ] || set -- 5.0
   for version in "$@"; do
     version=$(full_version "$version") || exit

@@ -9,6 +9,8 @@ mod root;
 mod text;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 use serde_json::{Map, Value};

@@ -172,7 +172,11 @@ edit_it() {
         as dd of="$new" bs=65536 conv=nocreat,fsync oflag=nofollow status=none 2>&1) ||
         refuse new "$errors"
     sum_of "$new"
-    [ "$sum" = "$new_sum" ] || refuse new 'the new file is not what it should be'
+    if [ "$sum" != "$new_sum" ]; then
+        sum_of "$target"
+        [ "$sum" = "$old_sum" ] || changed text
+        refuse new 'the new file is not what it should be'
+    fi
     [ "$(likeness "$new")" = "$(likeness "$target")" ] || refuse owner "$(likeness "$target")"
 
     backup=$target.ringhaul-$stamp
