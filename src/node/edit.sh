@@ -38,12 +38,19 @@ choose_rights() {
     case $path in "$given" | /etc/cassandra/*) root=yes ;; esac
 }
 
+# readlink itself does not say what is wrong.
+behind_links() {
+    real=$(as readlink -e -- "$path" 2>&1) && return
+    refuse look "${real:-$(as stat -L -- "$path" 2>&1 >/dev/null)}"
+}
+
 sum_of() {
     sum=$(as cat -- "$1" 2>/dev/null | sha256sum) && sum=${sum%% *}
 }
 
 read_it() {
-    target=$(as readlink -e -- "$path" 2>&1) || refuse look "${target:-$path: No such file or directory}"
+    behind_links
+    target=$real
     say target "$target"
     stat=$(as stat -c '%h %u %g %a %s %U:%G %F' -- "$target" 2>&1) || refuse look "$stat"
     say stat "$stat"
@@ -142,7 +149,7 @@ likeness() {
 }
 
 edit_it() {
-    real=$(as readlink -e -- "$path" 2>&1) || refuse look "$real"
+    behind_links
     [ "$real" = "$target" ] || changed link
     folder=${target%/*} base=${target##*/}
     stat=$(as stat -c '%h %F' -- "$target" 2>&1) || refuse look "$stat"
