@@ -304,9 +304,10 @@ impl Row {
     /// What was seen last.
     pub fn state(&self) -> State {
         let Some(end) = &self.end else { return State::default() };
-        let latest = |after: Option<bool>, before: Option<bool>| match end.changed.is_empty() {
-            true => after.or(before),
-            false => after,
+        let is_changed = end.changed.iter().any(|step| step.changes_settings());
+        let latest = |after: Option<bool>, before: Option<bool>| match is_changed {
+            true => after,
+            false => after.or(before),
         };
         State {
             live: latest(end.after.live, end.before.live),

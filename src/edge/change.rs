@@ -431,7 +431,10 @@ fn seed() -> u64 {
 /// `user@host` of the controller.
 pub(super) fn who() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    let user = user.unwrap_or_else(|_| rustix::process::getuid().as_raw().to_string());
+    let user = user.unwrap_or_else(|_| match rustix::process::getuid() {
+        rustix::process::Uid::ROOT => "root".to_owned(),
+        other => format!("uid-{}", other.as_raw()),
+    });
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     crate::text::visible(&format!("{user}@{host}"))
 }

@@ -184,7 +184,7 @@ fn text(what: &What, fleet: &Fleet) -> Option<String> {
 
 fn ending(ended: &Ended, fleet: &Fleet) -> String {
     let sum = fleet.summary();
-    let done = sum.nodes - sum.not_started;
+    let done = fleet.rows.iter().filter(|row| row.end.is_some()).count();
     let verdict = ended.proven.as_ref().map(|proven| format!(", {}", proven.verdict.label()));
     let reason = ended.reason.as_ref().map(|reason| format!(": {reason}"));
     format!(

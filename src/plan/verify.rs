@@ -17,6 +17,8 @@ pub struct Proven {
     pub reasons: Vec<String>,
     /// What else is good to know, a line each.
     pub notes: Vec<String>,
+    /// What was seen linked, a line each: table, set, number of components.
+    pub evidence: Vec<String>,
 }
 
 /// The verdict on one node. The names are part of the JSON output.
@@ -83,6 +85,7 @@ struct Case {
     /// What could not be told and would have to be.
     open: Vec<String>,
     notes: Vec<String>,
+    evidence: Vec<String>,
 }
 
 /// Judges one node. `proofs` are those made, in order (see `prove_all`); `table` is the one asked
@@ -161,6 +164,8 @@ impl Case {
                 }
                 Ok(Proof { table, seen: Seen::Linked { set }, .. }) => {
                     is_linked = true;
+                    let components = human::count(set.components.len() as u64, "component");
+                    self.evidence.push(format!("{table}: {}, {components}", set.descriptor));
                     if !set.is_seen_linked {
                         self.notes.push(format!(
                             "{table}: the set is complete; the live SSTable was compacted away \
@@ -280,7 +285,7 @@ impl Case {
             (true, true) => ProofVerdict::Proven,
         };
         let reasons = self.against.into_iter().chain(self.open).collect();
-        Proven { verdict, reasons, notes: self.notes }
+        Proven { verdict, reasons, notes: self.notes, evidence: self.evidence }
     }
 }
 
@@ -353,8 +358,10 @@ mod tests {
     #[test]
     fn what_is_on_and_linked_is_proven() {
         let proven = judge(&on(), None, &[own(linked())], None, &all());
-        let verdict = ProofVerdict::Proven;
-        assert_eq!(proven, Proven { verdict, reasons: Vec::new(), notes: Vec::new() });
+        let reasons_and_notes = (proven.reasons, proven.notes);
+        assert_eq!(proven.verdict, ProofVerdict::Proven);
+        assert_eq!(reasons_and_notes, (Vec::new(), Vec::new()));
+        assert_eq!(proven.evidence.len(), 1);
     }
 
     #[test]

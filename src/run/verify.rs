@@ -65,7 +65,14 @@ async fn examine<C: Connect>(
         return (facts, proven);
     }
     let uncovered = keeping_out(held, how, &facts).await;
-    let proofs = prove(held, how, &facts, &tool, ended).await;
+    // What keeps out of backups needs no flush to show it.
+    let keeps_out = how.table.as_ref().is_some_and(|table| {
+        uncovered.known().is_some_and(|known| known.off.iter().any(|off| off.is(table)))
+    });
+    let proofs = match keeps_out {
+        true => Vec::new(),
+        false => prove(held, how, &facts, &tool, ended).await,
+    };
     let deep = match how.deep {
         true => Some(read_all(held, how, &facts).await),
         false => None,
