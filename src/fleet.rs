@@ -53,6 +53,8 @@ pub struct Row {
     pub touched: bool,
     /// What earlier turns changed.
     earlier: Vec<Step>,
+    /// Where an earlier turn left the cassandra.yaml as it was.
+    kept: Option<String>,
 }
 
 /// How many nodes ended how.
@@ -230,10 +232,13 @@ impl Fleet {
     }
 
     /// Returns the names of the nodes that are still to be done. A node that failed before
-    /// anything was changed on it is among them only when `retry_failed`.
+    /// anything was changed on it, or of which a proof could tell nothing, is among them only when
+    /// `retry_failed`.
     pub fn left(&self, retry_failed: bool) -> Vec<String> {
         let is_left = |row: &&Row| match row.outcome() {
-            Outcome::Done | Outcome::NothingToDo => false,
+            Outcome::Done | Outcome::NothingToDo => {
+                retry_failed && row.verdict() == Some(ProofVerdict::Unknown)
+            }
             Outcome::Unsure | Outcome::NotStarted => true,
             Outcome::Failed | Outcome::Refused => row.touched || retry_failed,
         };
@@ -251,6 +256,7 @@ impl Row {
             step: None,
             touched: false,
             earlier: Vec::new(),
+            kept: None,
         }
     }
 
@@ -263,6 +269,7 @@ impl Row {
     fn take_up(&mut self, down: bool) {
         if let Some(end) = self.end.take() {
             self.earlier = end.changed;
+            self.kept = end.kept;
         }
         self.entry.down = down;
         (self.started, self.ended, self.step) = (None, None, None);
@@ -276,6 +283,7 @@ impl Row {
                 end.changed.insert(0, *step);
             }
         }
+        end.kept = end.kept.or_else(|| self.kept.clone());
         self.touched |= end.changed.iter().any(|step| step.changes_settings());
         self.end = Some(end);
         self.ended = Some(at);

@@ -340,7 +340,9 @@ pub struct Ended {
     pub after: State,
     /// What was changed, in the order of doing.
     pub changed: Vec<Step>,
-    /// What else is worth knowing: the backup copy, warnings.
+    /// Where the cassandra.yaml is kept as it was before.
+    pub kept: Option<String>,
+    /// What else is worth knowing.
     pub notes: Vec<String>,
     /// The verdict of a proof.
     pub proven: Option<Proven>,
@@ -358,6 +360,7 @@ impl Ended {
             before: State::default(),
             after: State::default(),
             changed: Vec::new(),
+            kept: None,
             notes: Vec::new(),
             proven: None,
         }

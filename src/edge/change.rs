@@ -86,6 +86,7 @@ pub(super) async fn run(ordered: Ordered) -> Result<Exit, Fault> {
     let signals = Signals::listen()?;
     let (stop, mut stop_early) = (signals.stop(), signals.stop());
     let connector_of_work = Arc::clone(&connector);
+    let run = std::sync::OnceLock::new();
     let work = async {
         let prepared = tokio::select! {
             prepared = prepare(source, &connector_of_work, &ordered) => prepared?,
@@ -106,6 +107,7 @@ pub(super) async fn run(ordered: Ordered) -> Result<Exit, Fault> {
         }
         let (journal, begun, at) = begin(&prepared, &ordered, &folder)?;
         let fleet = crate::fleet::Fleet::begin(&begun, at);
+        let _ = run.set(begun.run.clone());
         let session = session::Session {
             connector: connector_of_work,
             journal,
@@ -118,7 +120,9 @@ pub(super) async fn run(ordered: Ordered) -> Result<Exit, Fault> {
     };
     let Some(exit) = signals.guard(work).await else {
         connector.inner().settle(load::GOODBYE).await;
-        load::say("stopped at once; `ringhaul resume last` looks at each node and goes on");
+        if let Some(run) = run.get() {
+            load::say(&session::cut_off(run));
+        }
         return Ok(Exit::Interrupted);
     };
     connector.inner().settle(load::GOODBYE).await;

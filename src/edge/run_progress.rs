@@ -175,9 +175,11 @@ fn text(what: &What, fleet: &Fleet) -> Option<String> {
         What::Progress { node, text } => format!("{node}: {text}"),
         What::Ended(ended) => ending(ended, fleet),
         What::Stopped { why } => format!("nothing more is started: {why}"),
-        What::Interrupted => {
-            "nothing more is started; what runs is finished (again: stop at once)".to_owned()
-        }
+        What::Interrupted => format!(
+            "nothing more is started, what runs is finished (again: stop at once); \
+             `ringhaul resume {}` goes on",
+            fleet.begun.run
+        ),
         What::Finished => return None,
     })
 }

@@ -159,7 +159,7 @@ pub(super) async fn resume(options: cli::Resume) -> Result<Exit, Fault> {
     };
     let Some(exit) = signals.guard(work).await else {
         connector.inner().settle(load::GOODBYE).await;
-        load::say("stopped at once; `ringhaul resume last` looks at each node and goes on");
+        load::say(&session::cut_off(&run));
         return Ok(Exit::Interrupted);
     };
     connector.inner().settle(load::GOODBYE).await;

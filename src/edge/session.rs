@@ -75,6 +75,11 @@ impl Session {
     }
 }
 
+/// What is said after a stop at once.
+pub(super) fn cut_off(run: &str) -> String {
+    format!("stopped at once; `ringhaul resume {run}` looks at each node and goes on")
+}
+
 fn full(error: &crate::run::journal::JournalError) -> Fault {
     Fault::failed(format!("the journal cannot be written, so nothing more is done: {error}"))
 }

@@ -28,6 +28,7 @@ pub fn render(fleet: &Fleet) -> Result<String, serde_json::Error> {
         before: State::default(),
         after: State::default(),
         changed: &[],
+        kept: None,
         notes: &[],
         verdict: fleet.verdicts().map(|_| ProofVerdict::Unknown),
         proof: None,
@@ -85,6 +86,7 @@ struct Node<'a> {
     before: State,
     after: State,
     changed: &'a [Step],
+    kept: Option<&'a str>,
     notes: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<ProofVerdict>,
@@ -110,6 +112,7 @@ fn node<'a>(fleet: &Fleet, row: &'a Row) -> Node<'a> {
         before: end.map(|end| end.before).unwrap_or_default(),
         after: row.state(),
         changed: end.map_or(&[], |end| end.changed.as_slice()),
+        kept: end.and_then(|end| end.kept.as_deref()),
         notes: end.map_or(&[], |end| end.notes.as_slice()),
         verdict: row.verdict().or(is_proving.then_some(ProofVerdict::Unknown)),
         proof: end.and_then(|end| end.proven.as_ref()),

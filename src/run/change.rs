@@ -56,7 +56,7 @@ pub struct Order {
 /// Why the loop goes on.
 enum Woken {
     /// A turn is over.
-    Turn(usize, Ended),
+    Turn(usize, Box<Ended>),
     /// The time has come.
     Time,
     /// The operator wants it to end.
@@ -256,7 +256,7 @@ impl<C: Connect> Loop<C> {
         };
         tokio::select! {
             Some((node, ended)) = next_turn(&mut self.jobs, &self.tasks, &self.nodes) => {
-                Woken::Turn(node, ended)
+                Woken::Turn(node, Box::new(ended))
             }
             () = stopped(&mut self.stop) => Woken::Stop,
             () = sleep => Woken::Time,
@@ -265,7 +265,7 @@ impl<C: Connect> Loop<C> {
 
     fn wake(&mut self, woken: Woken) -> Result<(), JournalError> {
         match woken {
-            Woken::Turn(node, ended) => self.take(node, ended),
+            Woken::Turn(node, ended) => self.take(node, *ended),
             Woken::Stop => self.interrupt(),
             Woken::Time => Ok(()),
         }

@@ -168,11 +168,11 @@ async fn edit_file<C: Connect>(
     ended: &mut Ended,
 ) -> Result<(), Trouble> {
     let Some(file) = file else { return Ok(()) };
-    let notes = held.step(Step::EditConfig, replace(held, on, edit, file)).await;
-    if matches!(notes, Ok(_) | Err(Trouble::Line(_))) {
+    let kept = held.step(Step::EditConfig, replace(held, on, edit, file)).await;
+    if matches!(kept, Ok(_) | Err(Trouble::Line(_))) {
         ended.changed.push(Step::EditConfig);
     }
-    ended.notes.extend(notes?);
+    ended.kept = kept?;
     Ok(())
 }
 
@@ -181,7 +181,8 @@ pub(super) fn stamp() -> String {
     clock::now().strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// Replaces the file; reads and edits it anew when somebody changed it in between.
+/// Replaces the file; reads and edits it anew when somebody changed it in between. Returns where
+/// the old one is kept.
 async fn replace<C: Connect>(
     held: &Held<'_, C>,
     on: bool,
@@ -195,8 +196,7 @@ async fn replace<C: Connect>(
         let replaced = config_file::replace(&*held.node, spec, &file, &edit, &stamp, limit).await;
         match replaced {
             Ok(replaced) => {
-                let note = |backup| format!("the old cassandra.yaml is kept as {backup}");
-                return Ok(replaced.backup.map(|backup| crate::text::visible(&note(backup))));
+                return Ok(replaced.backup.map(|backup| crate::text::visible(&backup)));
             }
             Err(EditError::Refused(why)) => return Err(Trouble::Said(why)),
             Err(EditError::Line(error)) => return Err(Trouble::Line(error.into())),
