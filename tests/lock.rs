@@ -1,5 +1,5 @@
 //! The lock of a node: real shells and files, and real OpenSSH servers on loopback.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must fail")]
 
 #[path = "common/local.rs"]
 mod local;

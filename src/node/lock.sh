@@ -70,8 +70,9 @@ hold() {
     trap die HUP INT TERM
     say held "$since"
     while :; do
-        # One read takes what is there: beats, the release, or nothing at the end of file.
-        word=$(timeout "$silence" dd bs=64 count=1 2>/dev/null; echo "$?")
+        # One read takes what is there: beats, the release, or nothing at the end of file. Should
+        # the shell be killed, its channel must not wait for this.
+        word=$(exec 2>/dev/null; timeout "$silence" dd bs=64 count=1; echo "$?")
         if [ ! -e "$folder/ticket,$mine" ]; then
             echo 'somebody removed its ticket' >&2
             exit 1

@@ -21,6 +21,10 @@ const AT_ONCE: usize = 4;
 /// How long a server that refuses our only channel may need to let go of the one before.
 const ROOM_LIMIT: Duration = Duration::from_secs(2);
 
+/// How long is tried for a second session beside one that lasts. Where there is none, the first is
+/// given back in time for commands that wait for it.
+const BESIDE_LIMIT: Duration = Duration::from_secs(1);
+
 /// How long a command that was given up may take to end by itself after a TERM.
 pub(super) const TERM_GRACE: Duration = Duration::from_secs(1);
 
@@ -150,7 +154,7 @@ pub(super) async fn open_beside(
         return Err(no_session());
     };
     let opened = Opened(Some(channel));
-    match open_within(line, ROOM_LIMIT).await? {
+    match open_within(line, BESIDE_LIMIT).await? {
         Some(other) => drop(Opened(Some(other))),
         // A command of ours has it.
         None if line.channels.open.load(Ordering::SeqCst) > 0 => {}
