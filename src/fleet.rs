@@ -14,6 +14,8 @@ pub struct Fleet {
     pub begun: Begun,
     /// When it began.
     pub started: Timestamp,
+    /// When it was last begun or taken up.
+    pub session: Timestamp,
     /// When the last thing happened.
     pub last: Timestamp,
     /// Its nodes, in the order of their turns.
@@ -114,6 +116,7 @@ impl Fleet {
         let index = rows.iter().enumerate().map(|(at, row)| (row.name().to_owned(), at)).collect();
         Self {
             started: at,
+            session: at,
             last: at,
             rows,
             unlisted: begun.unlisted.clone(),
@@ -135,6 +138,7 @@ impl Fleet {
             What::Begun(_) | What::Waiting { .. } => {}
             What::Resumed(resumed) => {
                 self.resumed += 1;
+                self.session = record.at;
                 self.up.clone_from(&resumed.up);
                 (self.stopped, self.interrupted, self.finished) = (None, false, false);
                 for name in &resumed.nodes {

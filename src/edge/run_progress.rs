@@ -50,6 +50,8 @@ impl Shown {
         let bars = self.bars.clone();
         Arc::new(move |text| {
             if let Some(bars) = &bars {
+                // A terminal that is gone shows no question either.
+                let _ = bars.clear();
                 bars.set_draw_target(ProgressDrawTarget::hidden());
             }
             let (bars, answer) = (bars.clone(), ask(text));
@@ -129,10 +131,10 @@ impl Shown {
         let line = format!("{} {text}", at.strftime("%H:%M:%S"));
         match screen {
             // A terminal that is gone is no reason to stop.
-            Some(screen) => {
+            Some(screen) if !screen.bars.is_hidden() => {
                 let _ = screen.bars.println(line);
             }
-            None => {
+            Some(_) | None => {
                 let _ = writeln!(std::io::stderr(), "{line}");
             }
         }
@@ -274,18 +276,18 @@ fn whole(fleet: &Fleet, pause: Option<&Pause>, now: Timestamp) -> String {
             text.push_str(&format!(", {}", span(now, until)));
         }
     }
-    if let Some(left) = left(fleet, fine + bad, running + waiting, now) {
+    if let Some(left) = left(fleet, running + waiting, now) {
         text.push_str(&format!(" · about {} left", human::duration(left)));
     }
     text
 }
 
-/// What the rest takes, at the pace so far.
-fn left(fleet: &Fleet, over: usize, open: usize, now: Timestamp) -> Option<Duration> {
-    let first = fleet.rows.iter().filter_map(|row| row.started).min()?;
-    let spent = Duration::try_from(now.duration_since(first)).ok()?;
-    let over = u32::try_from(over).ok().filter(|over| *over > 0)?;
+/// What the rest takes, at the pace of this session.
+fn left(fleet: &Fleet, open: usize, now: Timestamp) -> Option<Duration> {
+    let over = fleet.rows.iter().filter(|row| row.ended.is_some_and(|at| at >= fleet.session));
+    let over = u32::try_from(over.count()).ok().filter(|over| *over > 0)?;
     let open = u32::try_from(open).ok().filter(|open| *open > 0)?;
+    let spent = Duration::try_from(now.duration_since(fleet.session)).ok()?;
     Some(spent / over * open)
 }
 
