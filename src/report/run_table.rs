@@ -125,7 +125,12 @@ fn reasons(fleet: &Fleet, width: Option<u16>, color: bool) -> String {
         if let Some(reason) = row.reason(fleet) {
             let hint = row.end.as_ref().and_then(|end| end.hint.as_deref());
             let hint = hint.map(|hint| format!("\n→ {hint}")).unwrap_or_default();
-            add(format!("{}: {reason}{hint}", row.outcome().label()), row.name());
+            let what = match (row.verdict(), row.outcome()) {
+                // The turn was well; what it found is not.
+                (Some(verdict), Outcome::Done) => verdict.label(),
+                (_, outcome) => outcome.label(),
+            };
+            add(format!("{what}: {reason}{hint}"), row.name());
         }
         let more = row.end.iter().flat_map(|end| {
             let reasons = end.proven.iter().flat_map(|proven| proven.reasons.iter().skip(1));
