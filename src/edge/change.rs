@@ -16,6 +16,7 @@ use crate::cli;
 use crate::exit::Exit;
 use crate::node::catalog::Nodetool;
 use crate::node::{Connect as _, topology};
+use crate::plan::resume;
 use crate::record::{Begun, Entry, Halves, Job, Record, SCHEMA, Verify, What};
 use crate::run::clock;
 use crate::run::journal::{Journal, JournalError};
@@ -199,18 +200,8 @@ pub(super) async fn schedule(
     let places = entries.iter().map(slot).collect();
     let mut schedule =
         Schedule::new(rules, places).map_err(|error| Fault::usage(error.to_string()))?;
-    // What needs no Cassandra can be done on a node whose Cassandra is down.
-    let needs_cassandra = match job {
-        Job::Enable(halves) | Job::Disable(halves) => halves.live,
-        Job::Verify(_) => true,
-    };
     let mut entries = entries;
-    for (at, entry) in entries.iter_mut().enumerate() {
-        entry.down &= needs_cassandra;
-        if entry.down {
-            schedule.skip(at);
-        }
-    }
+    resume::skip_down(&mut schedule, &mut entries, job);
     Ok(Prepared { targets, entries, schedule, canary, up, seed, scheduling: scheduling.clone() })
 }
 

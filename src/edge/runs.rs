@@ -15,7 +15,8 @@ use crate::cli;
 use crate::exit::Exit;
 use crate::fleet::Fleet;
 use crate::inventory::NodeSpec;
-use crate::record::{Entry, Record, Resumed, What};
+use crate::plan;
+use crate::record::{Entry, Record, What};
 use crate::report::{run_json, run_table};
 use crate::run::clock;
 use crate::run::journal::{self, Journal, JournalError};
@@ -133,20 +134,11 @@ pub(super) async fn resume(options: cli::Resume) -> Result<Exit, Fault> {
             prepared = prepare(&connector_of_work, &fleet, &left, &kept) => prepared?,
             () = crate::run::audit::stopped(&mut stop_early) => return Ok(Exit::Interrupted),
         };
-        let resumed = Resumed {
-            who: change::who(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            nodes: left.clone(),
-            up: prepared.up.clone(),
-            down: prepared
-                .entries
-                .iter()
-                .filter(|entry| entry.down)
-                .map(|entry| entry.name().to_owned())
-                .collect(),
-        };
+        let up = prepared.up.clone();
+        let resumed = plan::resume::resumed(change::who(), &left, &prepared.entries, up);
         let mut order = prepared.into_order(&kept.lock_wait, &kept.asking);
-        order.not_before = rest_of_stagger(&fleet, kept.scheduling.stagger);
+        order.not_before =
+            plan::resume::rest_of_stagger(&fleet, kept.scheduling.stagger, clock::now());
         let session = session::Session {
             connector: connector_of_work,
             journal,
@@ -166,16 +158,6 @@ pub(super) async fn resume(options: cli::Resume) -> Result<Exit, Fault> {
     exit
 }
 
-/// What is left of the time between two starts, since the last start of the run.
-fn rest_of_stagger(fleet: &Fleet, stagger: std::time::Duration) -> std::time::Duration {
-    let Some(last) = fleet.rows.iter().filter_map(|row| row.started).max() else {
-        return std::time::Duration::ZERO;
-    };
-    let since = std::time::Duration::try_from(clock::now().duration_since(last));
-    // A clock that was set back must not stretch it.
-    stagger.saturating_sub(since.unwrap_or(stagger))
-}
-
 /// Makes the schedule anew: the ring may be another one by now.
 async fn prepare(
     connector: &Arc<load::Connector>,
@@ -186,7 +168,7 @@ async fn prepare(
     let specs: Vec<NodeSpec> = fleet.begun.nodes.iter().map(|entry| entry.spec.clone()).collect();
     let ring: Ring = targets::ask(connector, &specs, &kept.asking).await?.ring;
     let entries: Vec<Entry> =
-        fleet.begun.nodes.iter().map(|entry| targets::as_now(entry, &ring)).collect();
+        fleet.begun.nodes.iter().map(|entry| plan::resume::as_now(entry, &ring)).collect();
     let canary: Vec<&Entry> = fleet
         .begun
         .nodes
@@ -215,19 +197,10 @@ async fn prepare(
         &kept.asking,
     )
     .await?;
-    for (at, entry) in prepared.entries.iter().enumerate() {
-        if !left.iter().any(|name| name == entry.name()) {
-            prepared.schedule.skip(at);
-        }
-    }
-    let is_fine = |at: &usize| fleet.rows[*at].outcome().is_fine();
-    let is_left = |at: &usize| left.iter().any(|name| name == fleet.rows[*at].name());
-    if prepared.canary.iter().all(is_fine) {
-        // Going on with a run whose canary was fine is the answer to the question after it.
-        prepared.schedule.go_on();
-    } else if let Some(at) = prepared.canary.iter().find(|at| !is_fine(at) && !is_left(at)) {
-        let text = format!("the canary {} is not fine", fleet.rows[*at].name());
-        return Err(Fault::failed(text).hint("--retry-failed takes it again, then the others"));
-    }
+    plan::resume::skip_done(&mut prepared.schedule, &prepared.canary, fleet, left).map_err(
+        |error| {
+            Fault::failed(error.to_string()).hint("--retry-failed takes it again, then the others")
+        },
+    )?;
     Ok(prepared)
 }

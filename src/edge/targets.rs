@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::load::{self, Connector, Source};
 use super::{Fault, audit, nodes};
 use crate::cassandra::fact::Fact;
-use crate::cassandra::ring::{Liveness, Member, Ring};
+use crate::cassandra::ring::{Member, Ring};
 use crate::cli;
 use crate::inventory::NodeSpec;
 use crate::join::Joined;
 use crate::node::Endpoint;
+use crate::plan::resume::{is_down, place};
 use crate::record::{Entry, Place};
 use crate::run::lines::Lines;
 use crate::run::ring::Told;
@@ -105,37 +106,6 @@ fn entry(mut spec: NodeSpec, member: Option<&Member>) -> Entry {
         place,
     );
     Entry { down: member.is_some_and(is_down), spec, place }
-}
-
-/// Returns a node of an earlier session as the ring shows it now.
-pub(super) fn as_now(entry: &Entry, ring: &Ring) -> Entry {
-    let is_it = |member: &&Member| match (&entry.place.host_id, &member.host_id) {
-        (Some(known), Some(shown)) => known == shown,
-        (None, _) | (_, None) => entry.place.address == member.address,
-    };
-    match ring.members.iter().find(is_it) {
-        None => Entry { down: false, ..entry.clone() },
-        Some(member) => {
-            Entry { spec: entry.spec.clone(), place: place(member), down: is_down(member) }
-        }
-    }
-}
-
-fn place(member: &Member) -> Place {
-    Place {
-        address: member.address.clone(),
-        dc: Some(member.dc.clone()),
-        rack: Some(member.rack.clone()),
-        host_id: member.host_id.clone(),
-        state: Some(member.state()),
-    }
-}
-
-fn is_down(member: &Member) -> bool {
-    match member.liveness {
-        Liveness::Down => true,
-        Liveness::Up | Liveness::Unsure => false,
-    }
 }
 
 impl Targets {
