@@ -11,7 +11,7 @@ use ringhaul::node::{Command, Connect, Ended, Endpoint, Exit, Node, NodeError, S
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Child;
 
-/// Runs commands with this folder first in PATH.
+/// Runs commands with this folder first in PATH, in the folder above it, as if that were home.
 #[derive(Clone)]
 pub(crate) struct Local {
     pub(crate) bin: PathBuf,
@@ -67,6 +67,7 @@ impl Local {
             .args(["-c", &format!("exec env LC_ALL=C {command}")])
             .env_clear()
             .env("PATH", path)
+            .current_dir(self.bin.parent().unwrap())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
