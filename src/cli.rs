@@ -286,6 +286,9 @@ pub struct Resume {
     /// Take nodes again that failed or were refused
     #[arg(long)]
     pub retry_failed: bool,
+    /// Nodes that may be down while others start, besides those the run allows; repeatable
+    #[arg(long, value_name = "NODE")]
+    pub allow_down: Vec<String>,
     /// Where.
     #[command(flatten)]
     pub place: StateDir,

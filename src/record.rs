@@ -213,6 +213,14 @@ impl Job {
         }
     }
 
+    /// Whether it can do nothing on a node whose Cassandra is down.
+    pub fn needs_cassandra(&self) -> bool {
+        match self {
+            Self::Enable(halves) | Self::Disable(halves) => halves.live,
+            Self::Verify(_) => true,
+        }
+    }
+
     /// Whether settings of the nodes are changed.
     pub fn changes_settings(&self) -> bool {
         match self {

@@ -1,30 +1,20 @@
 //! `ringhaul enable`, `disable` and `verify`: from options to a run.
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::load::{self, Connector};
+use super::load;
+use super::prepare::{Prepared, prepare};
 use super::signals::Signals;
-use super::targets::{self, Targets};
 use super::{Fault, forecast, question, runs, session};
-use crate::cassandra::fact::Fact;
 use crate::cli;
 use crate::exit::Exit;
-use crate::node::catalog::Nodetool;
-use crate::node::{Connect as _, topology};
-use crate::plan::resume;
-use crate::record::{Begun, Entry, Halves, Job, Record, SCHEMA, Verify, What};
+use crate::record::{Begun, Halves, Job, Record, SCHEMA, Verify, What};
 use crate::run::clock;
 use crate::run::journal::{Journal, JournalError};
-use crate::schedule::{AfterCanary, Order, Place, Rules, Schedule, Share, Strategy, arranged};
-
-/// Where several nodes may run at once and nobody says how many: as many turns as that take the
-/// controller little, and a bastion's sshd too.
-const MOST_IN_FLIGHT: usize = 32;
 
 /// All options of a verb that changes nodes.
 pub(super) struct Ordered {
@@ -130,206 +120,9 @@ pub(super) async fn run(ordered: Ordered) -> Result<Exit, Fault> {
     exit
 }
 
-/// All that is known before the first node is touched.
-pub(super) struct Prepared {
-    pub(super) targets: Targets,
-    /// The nodes, in the order of their turns.
-    pub(super) entries: Vec<Entry>,
-    pub(super) schedule: Schedule,
-    pub(super) canary: std::collections::BTreeSet<usize>,
-    pub(super) up: Vec<String>,
-    pub(super) seed: u64,
-    scheduling: cli::Scheduling,
-}
-
-async fn prepare(
-    source: load::Source,
-    connector: &Arc<Connector>,
-    ordered: &Ordered,
-) -> Result<Prepared, Fault> {
-    let targets = targets::find(source, connector, &ordered.asking).await?;
-    let scheduling = &ordered.scheduling;
-    let tokens = match scheduling.order {
-        Order::Ring => tokens(connector, &targets, &ordered.asking).await?,
-        Order::Inventory | Order::Rack => BTreeMap::new(),
-    };
-    let places: Vec<Place> = targets.entries.iter().map(slot).collect();
-    let first_token: Vec<Option<i128>> = targets
-        .entries
-        .iter()
-        .map(|entry| tokens.get(&canonical(&entry.place.address)).copied())
-        .collect();
-    let order = arranged(scheduling.order, &places, &first_token);
-    let canary = targets.canary(&scheduling.canary, &order)?;
-    let entries: Vec<Entry> = order.iter().map(|at| targets.entries[*at].clone()).collect();
-    let up = targets.up(&scheduling.allow_down)?;
-    let seed = seed();
-    schedule(
-        connector,
-        targets,
-        entries,
-        &canary,
-        up,
-        seed,
-        scheduling,
-        &ordered.job,
-        &ordered.asking,
-    )
-    .await
-}
-
-/// Makes the schedule of these nodes, in this order.
-#[expect(clippy::too_many_arguments, reason = "all that a schedule depends on, once")]
-pub(super) async fn schedule(
-    connector: &Arc<Connector>,
-    targets: Targets,
-    entries: Vec<Entry>,
-    canary: &std::collections::BTreeSet<String>,
-    up: Vec<String>,
-    seed: u64,
-    scheduling: &cli::Scheduling,
-    job: &Job,
-    asking: &cli::Asking,
-) -> Result<Prepared, Fault> {
-    let canary: std::collections::BTreeSet<usize> =
-        (0..entries.len()).filter(|at| canary.contains(&entries[*at].place.address)).collect();
-    let mut rules = rules(scheduling, job, &canary, seed);
-    if rules.strategy == Strategy::Topology {
-        rules.apart = apart(connector, &entries, asking).await?;
-    }
-    let places = entries.iter().map(slot).collect();
-    let mut schedule =
-        Schedule::new(rules, places).map_err(|error| Fault::usage(error.to_string()))?;
-    let mut entries = entries;
-    resume::skip_down(&mut schedule, &mut entries, job);
-    Ok(Prepared { targets, entries, schedule, canary, up, seed, scheduling: scheduling.clone() })
-}
-
-fn rules(
-    scheduling: &cli::Scheduling,
-    job: &Job,
-    canary: &std::collections::BTreeSet<usize>,
-    seed: u64,
-) -> Rules {
-    let allows_several =
-        matches!(scheduling.strategy, Some(Strategy::Rack | Strategy::Topology | Strategy::All));
-    let default = if allows_several || !scheduling.waves.is_empty() { MOST_IN_FLIGHT } else { 1 };
-    let max_in_flight = scheduling.max_in_flight.unwrap_or(default);
-    let strategy = scheduling.strategy.unwrap_or(match max_in_flight {
-        1 => Strategy::One,
-        // Several at once must never be two replicas, unless the operator says otherwise.
-        _ => Strategy::Topology,
-    });
-    let after_canary = match scheduling.canary_wait {
-        Some(wait) => AfterCanary::Wait(wait),
-        None => AfterCanary::Ask,
-    };
-    // A proof that fails says nothing against proving the others.
-    let default_failures = match job {
-        Job::Enable(_) | Job::Disable(_) => Share::Count(0),
-        Job::Verify(_) => Share::Percent(100),
-    };
-    Rules {
-        stagger: scheduling.stagger,
-        jitter: scheduling.jitter,
-        seed,
-        max_in_flight,
-        per_rack: scheduling.per_rack,
-        per_dc: scheduling.per_dc,
-        strategy,
-        apart: Vec::new(),
-        canary: canary.iter().copied().collect(),
-        after_canary,
-        waves: scheduling.waves.clone(),
-        max_failures: scheduling.max_failures.unwrap_or(default_failures),
-        max_unreachable: scheduling.max_unreachable,
-    }
-}
-
-fn slot(entry: &Entry) -> Place {
-    let word = |word: &Option<String>| word.clone().unwrap_or_default();
-    Place { dc: word(&entry.place.dc), rack: word(&entry.place.rack) }
-}
-
-/// Which nodes share replicas, by their numbers.
-async fn apart(
-    connector: &Arc<Connector>,
-    entries: &[Entry],
-    asking: &cli::Asking,
-) -> Result<Vec<std::collections::BTreeSet<usize>>, Fault> {
-    let replicas =
-        ask_one(connector, entries, asking, "which nodes share replicas", async |node, tool| {
-            topology::ask_replicas(node, tool).await
-        })
-        .await?;
-    let number: BTreeMap<String, usize> = entries
-        .iter()
-        .enumerate()
-        .map(|(at, entry)| (canonical(&entry.place.address), at))
-        .collect();
-    let mut apart = vec![std::collections::BTreeSet::new(); entries.len()];
-    for (address, others) in replicas.apart() {
-        let Some(at) = number.get(&canonical(&address)) else { continue };
-        apart[*at].extend(others.iter().filter_map(|other| number.get(&canonical(other))));
-    }
-    Ok(apart)
-}
-
-/// IPv6 addresses are printed in several ways.
-fn canonical(address: &str) -> String {
-    match address.parse::<std::net::IpAddr>() {
-        Ok(ip) => ip.to_canonical().to_string(),
-        Err(_) => address.to_owned(),
-    }
-}
-
-async fn tokens(
-    connector: &Arc<Connector>,
-    targets: &Targets,
-    asking: &cli::Asking,
-) -> Result<BTreeMap<String, i128>, Fault> {
-    let tokens = ask_one(connector, &targets.entries, asking, "the tokens", async |node, tool| {
-        topology::ask_tokens(node, tool).await
-    })
-    .await?;
-    Ok(tokens.into_iter().map(|(address, token)| (canonical(&address), token)).collect())
-}
-
-/// Asks the nodes one after the other until one answers.
-async fn ask_one<T>(
-    connector: &Arc<Connector>,
-    entries: &[Entry],
-    asking: &cli::Asking,
-    what: &str,
-    ask: impl AsyncFn(&<Connector as crate::node::Connect>::Node, &Nodetool) -> Fact<T>,
-) -> Result<T, Fault> {
-    let mut first = None;
-    // Three that cannot tell it are enough to say so.
-    for entry in entries.iter().filter(|entry| !entry.down).take(3) {
-        let answer = match connector.connect(&entry.spec.endpoint).await {
-            Ok(node) => {
-                let limits = load::limits(asking);
-                let tool = crate::node::survey::find_nodetool(&node, &entry.spec, limits).await;
-                ask(&node, &tool).await
-            }
-            Err(error) => Fact::Unknown(error.into()),
-        };
-        match answer {
-            Fact::Known(value) => return Ok(value),
-            Fact::Unknown(why) => first = first.or(Some((entry.name(), why))),
-        }
-    }
-    let text = match &first {
-        Some((name, why)) => format!("cannot learn {what}: {name}: {why}"),
-        None => format!("cannot learn {what}: no node is up"),
-    };
-    let hint = first.map_or_else(|| "start Cassandra there".to_owned(), |(_, why)| why.hint());
-    Err(Fault::failed(text).hint(hint))
-}
-
 /// Asks before several nodes are changed.
 async fn confirm(prepared: &Prepared, ordered: &Ordered) -> Result<bool, Fault> {
-    let count = prepared.entries.iter().filter(|entry| !entry.down).count();
+    let count = prepared.targets.entries.iter().filter(|entry| !entry.down).count();
     if ordered.running.yes || !ordered.job.changes_settings() || count < 2 {
         return Ok(true);
     }
@@ -387,8 +180,12 @@ fn begin(
         job: ordered.job.clone(),
         options,
         seed: prepared.seed,
-        canary: prepared.canary.iter().map(|at| prepared.entries[*at].name().to_owned()).collect(),
-        nodes: prepared.entries.clone(),
+        canary: prepared
+            .canary
+            .iter()
+            .map(|at| prepared.targets.entries[*at].name().to_owned())
+            .collect(),
+        nodes: prepared.targets.entries.clone(),
         unlisted: prepared.targets.unlisted.clone(),
         up: prepared.up.clone(),
     };
@@ -417,7 +214,7 @@ fn create(folder: &std::path::Path, at: jiff::Timestamp) -> Result<(Journal, Str
 }
 
 /// A number that differs from run to run.
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
     // The standard library's hasher is seeded by the system.
     std::collections::hash_map::RandomState::new().build_hasher().finish()
@@ -432,29 +229,4 @@ pub(super) fn who() -> String {
     });
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     crate::text::visible(&format!("{user}@{host}"))
-}
-
-impl Prepared {
-    /// Returns what the loop is given.
-    pub(super) fn into_order(
-        self,
-        lock_wait: &std::time::Duration,
-        asking: &cli::Asking,
-    ) -> crate::run::change::Order {
-        crate::run::change::Order {
-            schedule: self.schedule,
-            canary: self.canary,
-            gate: crate::run::change::GateRules {
-                up: self.up.into_iter().collect(),
-                timeout: self.scheduling.gate_timeout,
-            },
-            ring: Some(self.targets.ring),
-            retry_down: self.scheduling.retry_down,
-            limits: load::limits(asking),
-            patience: *lock_wait,
-            terms: crate::node::lock::Terms::default(),
-            not_before: std::time::Duration::ZERO,
-            question: None,
-        }
-    }
 }

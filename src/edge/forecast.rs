@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 
-use super::change::{Ordered, Prepared};
+use super::change::Ordered;
 use super::load::{self, Connector};
+use super::prepare::Prepared;
 use super::{Fault, output};
 use crate::cassandra::fact::Why;
 use crate::exit::Exit;
@@ -27,10 +28,10 @@ pub(super) async fn run(
     let ring = Some(&prepared.targets.ring);
     let limits = load::limits(&ordered.asking);
     if !ordered.showing.quiet {
-        let nodes = crate::human::count(prepared.entries.len() as u64, "node");
+        let nodes = crate::human::count(prepared.targets.entries.len() as u64, "node");
         load::say(&format!("looking at {nodes}"));
     }
-    let looks = prepared.entries.iter().map(|entry| async move {
+    let looks = prepared.targets.entries.iter().map(|entry| async move {
         match entry.down {
             true => None,
             false => Some(forecast(&**connector, &entry.spec, limits, ring, &ordered.job).await),
@@ -40,6 +41,7 @@ pub(super) async fn run(
         stream::iter(looks).buffered(ordered.asking.in_flight).collect().await;
     let starts = prepared.schedule.forecast(TURN);
     let lines: Vec<Line> = prepared
+        .targets
         .entries
         .iter()
         .zip(looks)

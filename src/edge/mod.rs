@@ -6,6 +6,7 @@ mod forecast;
 mod load;
 mod nodes;
 mod output;
+mod prepare;
 mod progress;
 mod question;
 mod run_progress;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use etcetera::BaseStrategy as _;
 
 use super::change::{self, Options};
+use super::prepare::Wish;
 use super::signals::Signals;
 use super::targets::{self, Targets};
-use super::{Fault, audit, load, output, session};
+use super::{Fault, audit, load, output, prepare, session};
 use crate::cassandra::ring::Ring;
 use crate::cli;
 use crate::exit::Exit;
@@ -122,9 +123,11 @@ pub(super) async fn resume(options: cli::Resume) -> Result<Exit, Fault> {
         session::print(&fleet, show, false)?;
         return Ok(Exit::of_run(&fleet));
     }
-    let kept: Options = serde_json::from_value(fleet.begun.options.clone()).map_err(|error| {
-        Fault::failed(format!("run {run}: its options cannot be read: {error}"))
-    })?;
+    let mut kept: Options =
+        serde_json::from_value(fleet.begun.options.clone()).map_err(|error| {
+            Fault::failed(format!("run {run}: its options cannot be read: {error}"))
+        })?;
+    kept.scheduling.allow_down.extend(options.allow_down.iter().cloned());
     let connector = Arc::new(load::connector(&kept.ssh, &kept.asking)?);
     let signals = Signals::listen()?;
     let (stop, mut stop_early) = (signals.stop(), signals.stop());
@@ -135,7 +138,7 @@ pub(super) async fn resume(options: cli::Resume) -> Result<Exit, Fault> {
             () = crate::run::audit::stopped(&mut stop_early) => return Ok(Exit::Interrupted),
         };
         let up = prepared.up.clone();
-        let resumed = plan::resume::resumed(change::who(), &left, &prepared.entries, up);
+        let resumed = plan::resume::resumed(change::who(), &left, &prepared.targets.entries, up);
         let mut order = prepared.into_order(&kept.lock_wait, &kept.asking);
         order.not_before =
             plan::resume::rest_of_stagger(&fleet, kept.scheduling.stagger, clock::now());
@@ -164,7 +167,7 @@ async fn prepare(
     fleet: &Fleet,
     left: &[String],
     kept: &Options,
-) -> Result<change::Prepared, Fault> {
+) -> Result<prepare::Prepared, Fault> {
     let specs: Vec<NodeSpec> = fleet.begun.nodes.iter().map(|entry| entry.spec.clone()).collect();
     let ring: Ring = targets::ask(connector, &specs, &kept.asking).await?.ring;
     let entries: Vec<Entry> =
@@ -176,27 +179,18 @@ async fn prepare(
         .filter(|entry| fleet.begun.canary.iter().any(|name| name == entry.name()))
         .collect();
     let canary = canary.into_iter().map(|entry| entry.place.address.clone()).collect();
-    let targets = Targets {
-        cluster: fleet.begun.cluster.clone(),
-        ring,
-        entries: entries.clone(),
-        unlisted: fleet.unlisted.clone(),
+    let cluster = fleet.begun.cluster.clone();
+    let targets = Targets { cluster, ring, entries, unlisted: fleet.unlisted.clone() };
+    let mut up = targets.up(&kept.scheduling.allow_down)?;
+    // What was up at the beginning has to be up, though it may be down just now.
+    up.extend(targets.still_members(&fleet.begun.up, &kept.scheduling.allow_down)?);
+    let wish = Wish {
+        scheduling: &kept.scheduling,
+        job: &fleet.begun.job,
+        asking: &kept.asking,
+        seed: fleet.begun.seed,
     };
-    let up = targets.up(&kept.scheduling.allow_down)?;
-    let seed = fleet.begun.seed;
-    let (scheduling, job) = (&kept.scheduling, &fleet.begun.job);
-    let mut prepared = change::schedule(
-        connector,
-        targets,
-        entries,
-        &canary,
-        up,
-        seed,
-        scheduling,
-        job,
-        &kept.asking,
-    )
-    .await?;
+    let mut prepared = prepare::schedule(connector, targets, &canary, up, &wish).await?;
     plan::resume::skip_done(&mut prepared.schedule, &prepared.canary, fleet, left).map_err(
         |error| {
             Fault::failed(error.to_string()).hint("--retry-failed takes it again, then the others")

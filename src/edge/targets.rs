@@ -23,17 +23,18 @@ pub(super) struct Targets {
     pub(super) cluster: String,
     /// The ring as it was seen a moment ago.
     pub(super) ring: Ring,
-    /// The nodes, as the inventory or the ring has them in order.
+    /// The nodes.
     pub(super) entries: Vec<Entry>,
     /// Selected members of the ring that no inventory names.
     pub(super) unlisted: Vec<Place>,
 }
 
-/// Reads inventory and ring.
+/// Reads inventory and ring. What needs no Cassandra can do without the ring.
 pub(super) async fn find(
     source: Source,
     connector: &Arc<Connector>,
     asking: &cli::Asking,
+    needs_cassandra: bool,
 ) -> Result<Targets, Fault> {
     let Source { inventory, via, selection } = source;
     let Some(inventory) = inventory else {
@@ -46,11 +47,18 @@ pub(super) async fn find(
     let first = inventory.ring_from.iter().filter_map(|name| inventory.node(name)).cloned();
     let mut to_ask: Vec<NodeSpec> = via.into_iter().chain(first).collect();
     let specs = load::select(&selection, inventory.nodes.clone())?;
-    to_ask.extend(specs.iter().cloned());
-    let told = ask(connector, &to_ask, asking).await?;
+    to_ask.extend(specs.iter().chain(&inventory.nodes).cloned());
+    let ring = match ask(connector, &to_ask, asking).await {
+        Ok(told) => told.ring,
+        Err(fault) if needs_cassandra => return Err(fault),
+        Err(fault) => {
+            load::warn(&format!("{fault}; going on without: no start waits for the others"));
+            Ring::default()
+        }
+    };
     let all = inventory.nodes;
     let is_wanted = |member: &Member| audit::is_wanted(&selection, &all, member);
-    Ok(joined(inventory.cluster, told.ring, specs, connector, asking, &is_wanted).await)
+    Ok(joined(inventory.cluster, ring, specs, connector, asking, &is_wanted).await)
 }
 
 /// Asks these nodes for the ring, one after the other.
@@ -111,28 +119,41 @@ fn entry(mut spec: NodeSpec, member: Option<&Member>) -> Entry {
 impl Targets {
     /// Addresses of the members that have to stay up: those that are, but for the allowed.
     pub(super) fn up(&self, allow_down: &[String]) -> Result<Vec<String>, Fault> {
+        let up = self.ring.members.iter().filter(|member| member.is_up_and_normal());
+        self.but_for(up.map(|member| member.address.clone()), allow_down)
+    }
+
+    /// Those of these addresses that are in the ring, but for the allowed.
+    pub(super) fn still_members(
+        &self,
+        addresses: &[String],
+        allow_down: &[String],
+    ) -> Result<Vec<String>, Fault> {
+        let is_member =
+            |address: &&String| self.ring.members.iter().any(|member| member.address == **address);
+        self.but_for(addresses.iter().filter(is_member).cloned(), allow_down)
+    }
+
+    fn but_for(
+        &self,
+        addresses: impl Iterator<Item = String>,
+        allow_down: &[String],
+    ) -> Result<Vec<String>, Fault> {
         let via = NodeSpec::at(Endpoint::default());
         let members = load::nodes_of_ring(&self.ring, &via).into_iter();
         let others = members.map(|spec| (spec.endpoint.host.clone(), spec));
         let all: Vec<(String, NodeSpec)> = self.selectable().chain(others).collect();
         let allowed = chosen(&all, allow_down, "--allow-down")?;
-        let up = self.ring.members.iter().filter(|member| member.is_up_and_normal());
-        let up = up.map(|member| member.address.clone());
-        Ok(up.filter(|address| !allowed.contains(address)).collect())
+        Ok(addresses.filter(|address| !allowed.contains(address)).collect())
     }
 
     /// The canary nodes' addresses: so many from the front, or those named.
-    pub(super) fn canary(
-        &self,
-        words: &[String],
-        order: &[usize],
-    ) -> Result<BTreeSet<String>, Fault> {
-        let address = |at: &usize| self.entries[*at].place.address.clone();
+    pub(super) fn canary(&self, words: &[String]) -> Result<BTreeSet<String>, Fault> {
         if let [word] = words
             && let Ok(count) = word.parse::<usize>()
         {
-            let up = order.iter().filter(|at| !self.entries[**at].down);
-            return Ok(up.take(count).map(address).collect());
+            let up = self.entries.iter().filter(|entry| !entry.down);
+            return Ok(up.take(count).map(|entry| entry.place.address.clone()).collect());
         }
         let all: Vec<(String, NodeSpec)> = self.selectable().collect();
         let canary = chosen(&all, words, "--canary")?;

@@ -45,13 +45,8 @@ pub fn as_now(entry: &Entry, ring: &Ring) -> Entry {
 
 /// Skips the nodes that are down, where the job needs their Cassandra.
 pub fn skip_down(schedule: &mut Schedule, entries: &mut [Entry], job: &Job) {
-    // What needs no Cassandra can be done on a node whose Cassandra is down.
-    let needs_cassandra = match job {
-        Job::Enable(halves) | Job::Disable(halves) => halves.live,
-        Job::Verify(_) => true,
-    };
     for (at, entry) in entries.iter_mut().enumerate() {
-        entry.down &= needs_cassandra;
+        entry.down &= job.needs_cassandra();
         if entry.down {
             schedule.skip(at);
         }

@@ -315,11 +315,7 @@ pub(crate) struct Ran {
 /// Begins a run on all nodes, up to its first record.
 pub(crate) async fn begin(nodes: &Nodes, wish: &Wish, run: &str) -> Ready {
     let ring = nodes.ring().await;
-    let unplaced = |spec| Entry {
-        spec,
-        place: ringhaul::record::Place::default(),
-        down: false,
-    };
+    let unplaced = |spec| Entry { spec, place: ringhaul::record::Place::default(), down: false };
     let mut entries: Vec<Entry> = Vec::new();
     for spec in nodes.specs() {
         let mut entry = unplaced(spec);
@@ -390,11 +386,7 @@ fn ready(journal: Journal, fleet: Fleet, order: Order, first: Record) -> Ready {
 
 impl Ready {
     /// Works on it through `door` until it is over, or told to stop.
-    pub(crate) async fn work<C: Connect>(
-        self,
-        door: Arc<C>,
-        stop: watch::Receiver<bool>,
-    ) -> Ran {
+    pub(crate) async fn work<C: Connect>(self, door: Arc<C>, stop: watch::Receiver<bool>) -> Ran {
         let work = change(door, self.order, Arc::clone(&self.log), stop);
         let result = tokio::time::timeout(LONG, work).await.expect("the run ends");
         Ran { result, fleet: self.log.look(Fleet::clone) }

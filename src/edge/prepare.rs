@@ -1,0 +1,231 @@
+//! From options, inventory and ring to a schedule: all that is known before the first node is
+//! touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Fault;
+use super::change::{Ordered, seed};
+use super::load::{self, Connector, Source};
+use super::targets::{self, Targets};
+use crate::cassandra::fact::Fact;
+use crate::cli;
+use crate::node::catalog::Nodetool;
+use crate::node::lock::Terms;
+use crate::node::survey::find_nodetool;
+use crate::node::{Connect, topology};
+use crate::plan::resume;
+use crate::record::{Entry, Job};
+use crate::run::change::{GateRules, Order as RunOrder};
+use crate::schedule::{AfterCanary, Order, Place, Rules, Schedule, Share, Strategy, arranged};
+
+/// Where several nodes may run at once and nobody says how many: as many turns as that take the
+/// controller little, and a bastion's sshd too.
+const MOST_IN_FLIGHT: usize = 32;
+
+/// All that is known before the first node is touched.
+pub(super) struct Prepared {
+    /// Its nodes are in the order of their turns.
+    pub(super) targets: Targets,
+    pub(super) schedule: Schedule,
+    pub(super) canary: BTreeSet<usize>,
+    pub(super) up: Vec<String>,
+    pub(super) seed: u64,
+    pub(super) scheduling: cli::Scheduling,
+}
+
+/// What the operator wants of the schedule.
+pub(super) struct Wish<'a> {
+    pub(super) scheduling: &'a cli::Scheduling,
+    pub(super) job: &'a Job,
+    pub(super) asking: &'a cli::Asking,
+    pub(super) seed: u64,
+}
+
+pub(super) async fn prepare(
+    source: Source,
+    connector: &Arc<Connector>,
+    ordered: &Ordered,
+) -> Result<Prepared, Fault> {
+    let Ordered { scheduling, job, asking, .. } = ordered;
+    let mut targets = targets::find(source, connector, asking, job.needs_cassandra()).await?;
+    let tokens = match scheduling.order {
+        Order::Ring => tokens(connector, &targets, asking).await?,
+        Order::Inventory | Order::Rack => BTreeMap::new(),
+    };
+    let places: Vec<Place> = targets.entries.iter().map(slot).collect();
+    let first_token: Vec<Option<i128>> = targets
+        .entries
+        .iter()
+        .map(|entry| tokens.get(&canonical(&entry.place.address)).copied())
+        .collect();
+    let order = arranged(scheduling.order, &places, &first_token);
+    targets.entries = order.iter().map(|at| targets.entries[*at].clone()).collect();
+    let canary = targets.canary(&scheduling.canary)?;
+    let up = targets.up(&scheduling.allow_down)?;
+    schedule(connector, targets, &canary, up, &Wish { scheduling, job, asking, seed: seed() }).await
+}
+
+/// Makes the schedule of these nodes, in their order.
+pub(super) async fn schedule(
+    connector: &Arc<Connector>,
+    mut targets: Targets,
+    canary: &BTreeSet<String>,
+    up: Vec<String>,
+    wish: &Wish<'_>,
+) -> Result<Prepared, Fault> {
+    let entries = &mut targets.entries;
+    let canary: BTreeSet<usize> =
+        (0..entries.len()).filter(|at| canary.contains(&entries[*at].place.address)).collect();
+    let scheduling = wish.scheduling;
+    let mut rules = rules(scheduling, wish.job, &canary, wish.seed);
+    if rules.strategy == Strategy::Topology {
+        rules.apart = apart(connector, entries, wish.asking).await?;
+    }
+    let places = entries.iter().map(slot).collect();
+    let mut schedule =
+        Schedule::new(rules, places).map_err(|error| Fault::usage(error.to_string()))?;
+    resume::skip_down(&mut schedule, entries, wish.job);
+    let (seed, scheduling) = (wish.seed, scheduling.clone());
+    Ok(Prepared { targets, schedule, canary, up, seed, scheduling })
+}
+
+fn rules(scheduling: &cli::Scheduling, job: &Job, canary: &BTreeSet<usize>, seed: u64) -> Rules {
+    let allows_several =
+        matches!(scheduling.strategy, Some(Strategy::Rack | Strategy::Topology | Strategy::All));
+    let default = if allows_several || !scheduling.waves.is_empty() { MOST_IN_FLIGHT } else { 1 };
+    let max_in_flight = scheduling.max_in_flight.unwrap_or(default);
+    let strategy = scheduling.strategy.unwrap_or(match max_in_flight {
+        1 => Strategy::One,
+        // Several at once must never be two replicas, unless the operator says otherwise.
+        _ => Strategy::Topology,
+    });
+    let after_canary = match scheduling.canary_wait {
+        Some(wait) => AfterCanary::Wait(wait),
+        None => AfterCanary::Ask,
+    };
+    // A proof that fails says nothing against proving the others.
+    let default_failures = match job {
+        Job::Enable(_) | Job::Disable(_) => Share::Count(0),
+        Job::Verify(_) => Share::Percent(100),
+    };
+    Rules {
+        stagger: scheduling.stagger,
+        jitter: scheduling.jitter,
+        seed,
+        max_in_flight,
+        per_rack: scheduling.per_rack,
+        per_dc: scheduling.per_dc,
+        strategy,
+        apart: Vec::new(),
+        canary: canary.iter().copied().collect(),
+        after_canary,
+        waves: scheduling.waves.clone(),
+        max_failures: scheduling.max_failures.unwrap_or(default_failures),
+        max_unreachable: scheduling.max_unreachable,
+    }
+}
+
+fn slot(entry: &Entry) -> Place {
+    let word = |word: &Option<String>| word.clone().unwrap_or_default();
+    Place { dc: word(&entry.place.dc), rack: word(&entry.place.rack) }
+}
+
+/// Which nodes share replicas, by their numbers.
+async fn apart(
+    connector: &Arc<Connector>,
+    entries: &[Entry],
+    asking: &cli::Asking,
+) -> Result<Vec<BTreeSet<usize>>, Fault> {
+    let replicas =
+        ask_one(connector, entries, asking, "which nodes share replicas", async |node, tool| {
+            topology::ask_replicas(node, tool).await
+        })
+        .await?;
+    let number: BTreeMap<String, usize> = entries
+        .iter()
+        .enumerate()
+        .map(|(at, entry)| (canonical(&entry.place.address), at))
+        .collect();
+    let mut apart = vec![BTreeSet::new(); entries.len()];
+    for (address, others) in replicas.apart() {
+        let Some(at) = number.get(&canonical(&address)) else { continue };
+        apart[*at].extend(others.iter().filter_map(|other| number.get(&canonical(other))));
+    }
+    Ok(apart)
+}
+
+/// IPv6 addresses are printed in several ways.
+fn canonical(address: &str) -> String {
+    match address.parse::<IpAddr>() {
+        Ok(ip) => ip.to_canonical().to_string(),
+        Err(_) => address.to_owned(),
+    }
+}
+
+async fn tokens(
+    connector: &Arc<Connector>,
+    targets: &Targets,
+    asking: &cli::Asking,
+) -> Result<BTreeMap<String, i128>, Fault> {
+    let tokens = ask_one(connector, &targets.entries, asking, "the tokens", async |node, tool| {
+        topology::ask_tokens(node, tool).await
+    })
+    .await?;
+    Ok(tokens.into_iter().map(|(address, token)| (canonical(&address), token)).collect())
+}
+
+/// Asks the nodes one after the other until one answers.
+async fn ask_one<T>(
+    connector: &Arc<Connector>,
+    entries: &[Entry],
+    asking: &cli::Asking,
+    what: &str,
+    ask: impl AsyncFn(&<Connector as Connect>::Node, &Nodetool) -> Fact<T>,
+) -> Result<T, Fault> {
+    let mut first = None;
+    // Three that cannot tell it are enough to say so.
+    for entry in entries.iter().filter(|entry| !entry.down).take(3) {
+        let answer = match connector.connect(&entry.spec.endpoint).await {
+            Ok(node) => {
+                let limits = load::limits(asking);
+                let tool = find_nodetool(&node, &entry.spec, limits).await;
+                ask(&node, &tool).await
+            }
+            Err(error) => Fact::Unknown(error.into()),
+        };
+        match answer {
+            Fact::Known(value) => return Ok(value),
+            Fact::Unknown(why) => first = first.or(Some((entry.name(), why))),
+        }
+    }
+    let text = match &first {
+        Some((name, why)) => format!("cannot learn {what}: {name}: {why}"),
+        None => format!("cannot learn {what}: no node is up"),
+    };
+    let hint = first.map_or_else(|| "start Cassandra there".to_owned(), |(_, why)| why.hint());
+    Err(Fault::failed(text).hint(hint))
+}
+
+impl Prepared {
+    /// Returns what the loop is given.
+    pub(super) fn into_order(self, lock_wait: &Duration, asking: &cli::Asking) -> RunOrder {
+        RunOrder {
+            schedule: self.schedule,
+            canary: self.canary,
+            gate: GateRules {
+                up: self.up.into_iter().collect(),
+                timeout: self.scheduling.gate_timeout,
+            },
+            ring: Some(self.targets.ring),
+            retry_down: self.scheduling.retry_down,
+            limits: load::limits(asking),
+            patience: *lock_wait,
+            terms: Terms::default(),
+            not_before: Duration::ZERO,
+            question: None,
+        }
+    }
+}
