@@ -310,16 +310,22 @@ pub struct Scheduling {
     /// And up to this much longer, at random
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = span)]
     pub jitter: Duration,
+    /// And at least this long after the end of a turn
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = span)]
+    pub rest: Duration,
     /// How many nodes at once [default: 1; with --strategy rack, topology, all: what that allows,
-    /// at most 32; with --waves: a wave]
+    /// at most 32; with --waves: a wave; with --dc-parallel: one of each data centre]
     #[arg(long, value_name = "N", value_parser = in_flight)]
     pub max_in_flight: Option<usize>,
     /// How many nodes of one rack at once
     #[arg(long, value_name = "N", value_parser = in_flight)]
     pub per_rack: Option<usize>,
-    /// How many nodes of one data centre at once
-    #[arg(long, value_name = "N", value_parser = in_flight)]
-    pub per_dc: Option<usize>,
+    /// How many nodes of one data centre at once; of the data centre named; repeatable
+    #[arg(long, value_name = "N|DC=N", value_parser = DcLimit::parse)]
+    pub per_dc: Vec<DcLimit>,
+    /// Data centres go side by side: the strategy looks at each by itself
+    #[arg(long)]
+    pub dc_parallel: bool,
     /// Which nodes may run side by side [default: one; topology where several may run at once]
     #[arg(long, value_enum, value_name = "HOW")]
     pub strategy: Option<Strategy>,
@@ -517,6 +523,26 @@ fn duration(text: &str) -> Result<Duration, String> {
     match Duration::try_from(span) {
         Ok(duration) if duration >= Duration::from_secs(1) => Ok(duration),
         _ => Err(format!("{expected}, at least one second")),
+    }
+}
+
+/// How many nodes of a data centre may run at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DcLimit {
+    /// Its name; none means every one that is not named.
+    pub dc: Option<String>,
+    /// The most nodes.
+    pub most: usize,
+}
+
+impl DcLimit {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (dc, most) = match text.rsplit_once('=') {
+            Some((dc, most)) if !dc.is_empty() => (Some(dc.to_owned()), most),
+            Some(_) | None => (None, text),
+        };
+        let most = in_flight(most).map_err(|error| format!("{error}, or DC=NUMBER"))?;
+        Ok(Self { dc, most })
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Schedule {
     flight: Flight,
     starts: u64,
     last_start: Option<Duration>,
+    /// When a turn of this session ended last.
+    last_end: Option<Duration>,
     /// When the last canary node ended; the beginning of the run if none has.
     canary_end: Duration,
     is_answered: bool,
@@ -117,6 +119,7 @@ impl Schedule {
             line,
             starts: 0,
             last_start: None,
+            last_end: None,
             canary_end: Duration::ZERO,
             is_answered: false,
             stop: None,
@@ -178,6 +181,7 @@ impl Schedule {
         let Some(turn) = self.turns.get_mut(node) else { return };
         if turn.state == State::InFlight {
             self.flight.remove(node);
+            self.last_end = self.last_end.max(Some(now));
         }
         turn.state = State::Over;
         turn.ending = Some(ending);

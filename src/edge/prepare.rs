@@ -77,6 +77,13 @@ pub(super) async fn schedule(
     wish: &Wish<'_>,
 ) -> Result<Prepared, Fault> {
     let entries = &mut targets.entries;
+    let named = wish.scheduling.per_dc.iter().filter_map(|limit| limit.dc.as_ref());
+    for dc in named {
+        if !entries.iter().any(|entry| entry.place.dc.as_ref() == Some(dc)) {
+            let dc = crate::text::visible(dc);
+            return Err(Fault::usage(format!("--per-dc: no node of this run is in '{dc}'")));
+        }
+    }
     let canary: BTreeSet<usize> =
         (0..entries.len()).filter(|at| canary.contains(&entries[*at].place.address)).collect();
     let scheduling = wish.scheduling;
@@ -95,10 +102,13 @@ pub(super) async fn schedule(
 fn rules(scheduling: &cli::Scheduling, job: &Job, canary: &BTreeSet<usize>, seed: u64) -> Rules {
     let allows_several =
         matches!(scheduling.strategy, Some(Strategy::Rack | Strategy::Topology | Strategy::All));
-    let default = if allows_several || !scheduling.waves.is_empty() { MOST_IN_FLIGHT } else { 1 };
+    let allows_several = allows_several || !scheduling.waves.is_empty() || scheduling.dc_parallel;
+    let default = if allows_several { MOST_IN_FLIGHT } else { 1 };
     let max_in_flight = scheduling.max_in_flight.unwrap_or(default);
     let strategy = scheduling.strategy.unwrap_or(match max_in_flight {
         1 => Strategy::One,
+        // One of each data centre.
+        _ if scheduling.dc_parallel && scheduling.max_in_flight.is_none() => Strategy::One,
         // Several at once must never be two replicas, unless the operator says otherwise.
         _ => Strategy::Topology,
     });
@@ -117,7 +127,14 @@ fn rules(scheduling: &cli::Scheduling, job: &Job, canary: &BTreeSet<usize>, seed
         seed,
         max_in_flight,
         per_rack: scheduling.per_rack,
-        per_dc: scheduling.per_dc,
+        rest: scheduling.rest,
+        per_dc: scheduling.per_dc.iter().find(|limit| limit.dc.is_none()).map(|limit| limit.most),
+        of_dc: scheduling
+            .per_dc
+            .iter()
+            .filter_map(|limit| Some((limit.dc.clone()?, limit.most)))
+            .collect(),
+        dc_parallel: scheduling.dc_parallel,
         strategy,
         apart: Vec::new(),
         canary: canary.iter().copied().collect(),

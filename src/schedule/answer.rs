@@ -39,6 +39,8 @@ pub enum Next {
 pub enum Pause {
     /// The time between two starts.
     Stagger,
+    /// The time after the end of a turn.
+    Rest,
     /// The time after the canary.
     AfterCanary,
 }
@@ -145,6 +147,7 @@ impl fmt::Display for Pause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Stagger => "the stagger between two starts",
+            Self::Rest => "the rest after a turn",
             Self::AfterCanary => "the pause after the canary",
         })
     }

@@ -13,7 +13,9 @@ pub(super) struct Flight {
     strategy: Strategy,
     limit: usize,
     per_rack: Option<usize>,
-    per_dc: Option<usize>,
+    /// For each data centre, the most of it.
+    per_dc: Vec<Option<usize>>,
+    dc_parallel: bool,
     /// Number of each node's rack; racks of two data centres are never the same.
     rack: Vec<usize>,
     /// Number of each node's data centre.
@@ -36,10 +38,11 @@ impl Flight {
             strategy: rules.strategy,
             limit: rules.max_in_flight,
             per_rack: rules.per_rack,
-            per_dc: rules.per_dc,
+            per_dc: limits(rules, places, &dc, dcs),
+            dc_parallel: rules.dc_parallel,
             rack,
+            apart: both_ways(rules, &dc),
             dc,
-            apart: both_ways(rules, places.len()),
             all: Vec::new(),
             in_rack: vec![Vec::new(); racks],
             in_dc: vec![Vec::new(); dcs],
@@ -79,8 +82,8 @@ impl Flight {
     /// The number of all in flight.
     fn crowd(&self) -> Option<Hold> {
         let limit = match self.strategy {
-            Strategy::One => 1,
-            Strategy::Rack | Strategy::Topology | Strategy::All => self.limit,
+            Strategy::One if !self.dc_parallel => 1,
+            Strategy::One | Strategy::Rack | Strategy::Topology | Strategy::All => self.limit,
         };
         (self.all.len() >= limit).then_some(Hold::InFlight { limit })
     }
@@ -88,10 +91,18 @@ impl Flight {
     /// Who else is in flight.
     fn company(&self, node: usize) -> Option<Hold> {
         match self.strategy {
-            Strategy::One | Strategy::All => None,
+            Strategy::All => None,
+            Strategy::One => {
+                let first = self.in_dc[self.dc[node]].first();
+                first.map(|&node| Hold::PerDc { node, limit: 1 })
+            }
             Strategy::Rack => {
                 let is_elsewhere = |other: &&usize| self.rack[**other] != self.rack[node];
-                self.all.iter().find(is_elsewhere).map(|&node| Hold::Rack { node })
+                let company = match self.dc_parallel {
+                    true => &self.in_dc[self.dc[node]],
+                    false => &self.all,
+                };
+                company.iter().find(is_elsewhere).map(|&node| Hold::Rack { node })
             }
             Strategy::Topology => self.beside[node].first().map(|&node| Hold::Replicas { node }),
         }
@@ -100,10 +111,19 @@ impl Flight {
     /// The numbers in its rack and its data centre.
     fn place(&self, node: usize) -> Option<Hold> {
         let rack = full(&self.in_rack[self.rack[node]], self.per_rack);
-        let dc = full(&self.in_dc[self.dc[node]], self.per_dc);
+        let dc = full(&self.in_dc[self.dc[node]], self.per_dc[self.dc[node]]);
         rack.map(|(node, limit)| Hold::PerRack { node, limit })
             .or(dc.map(|(node, limit)| Hold::PerDc { node, limit }))
     }
+}
+
+/// Returns the limit of each data centre, by its number.
+fn limits(rules: &Rules, places: &[Place], dc: &[usize], dcs: usize) -> Vec<Option<usize>> {
+    let mut limits = vec![rules.per_dc; dcs];
+    for (place, dc) in places.iter().zip(dc) {
+        limits[*dc] = rules.of_dc.get(&place.dc).copied().or(rules.per_dc);
+    }
+    limits
 }
 
 /// Returns the first of a list that is full, and how many it may hold.
@@ -125,13 +145,14 @@ fn numbered<T: Ord>(things: impl Iterator<Item = T>) -> (Vec<usize>, usize) {
 
 /// Returns for each node whom the strategy keeps apart from it, said on either side. A node is
 /// not apart from itself.
-fn both_ways(rules: &Rules, total: usize) -> Vec<Vec<usize>> {
-    let mut apart = vec![Vec::new(); total];
+fn both_ways(rules: &Rules, dc: &[usize]) -> Vec<Vec<usize>> {
+    let mut apart = vec![Vec::new(); dc.len()];
     if rules.strategy != Strategy::Topology {
         return apart;
     }
     for (node, others) in rules.apart.iter().enumerate() {
-        for &other in others.iter().filter(|other| **other != node) {
+        let is_looked_at = |other: &&usize| !rules.dc_parallel || dc[**other] == dc[node];
+        for &other in others.iter().filter(|other| **other != node).filter(is_looked_at) {
             apart[node].push(other);
             apart[other].push(node);
         }

@@ -64,7 +64,11 @@ impl Schedule {
             }
             AfterCanary::Wait(_) | AfterCanary::GoOn | AfterCanary::Ask => None,
         };
-        let latest = stagger.into_iter().chain(pause).max_by_key(|(at, _)| *at);
+        let rest = self
+            .last_end
+            .filter(|_| !self.rules.rest.is_zero())
+            .map(|end| (end.saturating_add(self.rules.rest), Pause::Rest));
+        let latest = stagger.into_iter().chain(rest).chain(pause).max_by_key(|(at, _)| *at);
         match latest.filter(|(at, _)| *at > now) {
             Some((at, why)) => Next::WaitUntil { at, node, why },
             None => Next::Start(node),

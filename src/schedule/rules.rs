@@ -1,6 +1,6 @@
 //! What the operator wants kept while nodes are changed, and which wishes make no sense.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub struct Rules {
     pub stagger: Duration,
     /// Each gap is `stagger` and up to so much more.
     pub jitter: Duration,
+    /// The least time from the end of any turn to the next start.
+    pub rest: Duration,
     /// What the jitter is drawn from: the same seed gives the same gaps.
     pub seed: u64,
     /// The most nodes in flight.
@@ -63,6 +65,10 @@ pub struct Rules {
     pub per_rack: Option<usize>,
     /// The most nodes in flight in one data centre.
     pub per_dc: Option<usize>,
+    /// The same for data centres by their names, in place of `per_dc`.
+    pub of_dc: BTreeMap<String, usize>,
+    /// Whether data centres go side by side: the strategy then looks at each by itself.
+    pub dc_parallel: bool,
     /// Which nodes may be in flight together.
     pub strategy: Strategy,
     /// For [`Strategy::Topology`]: `apart[n]` are the nodes that hold a replica of a range that
@@ -87,10 +93,13 @@ impl Default for Rules {
         Self {
             stagger: Duration::ZERO,
             jitter: Duration::ZERO,
+            rest: Duration::ZERO,
             seed: 0,
             max_in_flight: 1,
             per_rack: None,
             per_dc: None,
+            of_dc: BTreeMap::new(),
+            dc_parallel: false,
             strategy: Strategy::One,
             apart: Vec::new(),
             canary: Vec::new(),
@@ -146,6 +155,7 @@ impl Rules {
             ("at all", Some(self.max_in_flight)),
             ("per rack", self.per_rack),
             ("per data centre", self.per_dc),
+            ("per data centre", self.of_dc.values().min().copied()),
         ];
         if let Some((scope, _)) = most.into_iter().find(|(_, most)| *most == Some(0)) {
             return Err(RuleError::NothingMayStart { scope });

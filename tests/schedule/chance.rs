@@ -1,6 +1,6 @@
 //! Runs by chance: any rules, any ring, any durations and endings.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::collection::{btree_set, vec};
@@ -56,8 +56,13 @@ fn after_canary() -> impl Strategy<Value = AfterCanary> {
 }
 
 fn rules(total: usize) -> impl Strategy<Value = Rules> {
-    let pace = (seconds(20), seconds(9), any::<u64>());
-    let limits = (1..6_usize, option::of(1..3_usize), option::of(1..4_usize));
+    let pace =
+        (seconds(20), seconds(9), any::<u64>(), prop_oneof![Just(Duration::ZERO), seconds(30)]);
+    let of_dc = prop_oneof![
+        Just(BTreeMap::new()),
+        (1..3_usize).prop_map(|most| BTreeMap::from([("a".to_owned(), most)])),
+    ];
+    let limits = (1..6_usize, option::of(1..3_usize), option::of(1..4_usize), of_dc, any::<bool>());
     let together = select(vec![Together::One, Together::Rack, Together::Topology, Together::All]);
     let apart = prop_oneof![1 => Just(Vec::new()), 4 => vec(nodes(total, 2), total)];
     let canary = (prop_oneof![Just(BTreeSet::new()), nodes(total, 3)], after_canary());
@@ -67,9 +72,12 @@ fn rules(total: usize) -> impl Strategy<Value = Rules> {
             stagger: pace.0,
             jitter: pace.1,
             seed: pace.2,
+            rest: pace.3,
             max_in_flight: limits.0,
             per_rack: limits.1,
             per_dc: limits.2,
+            of_dc: limits.3,
+            dc_parallel: limits.4,
             strategy,
             apart,
             canary: canary.into_iter().collect(),

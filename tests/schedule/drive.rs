@@ -251,18 +251,25 @@ impl Play<'_> {
 
     /// Whether `node` and those in flight keep every limit together.
     fn fits(&self, node: usize) -> bool {
-        let Rules { max_in_flight, per_rack, per_dc, strategy, .. } = &self.plot.rules;
+        let Rules { max_in_flight, per_rack, per_dc, of_dc, dc_parallel, strategy, .. } =
+            &self.plot.rules;
+        let per_dc = of_dc.get(&self.plot.places[node].dc).or(per_dc.as_ref());
+        let meets = |other: &usize| {
+            !dc_parallel || self.plot.places[*other].dc == self.plot.places[node].dc
+        };
         let place = |node: usize| &self.plot.places[node];
         let flying: Vec<usize> = self.flight.iter().map(|(node, ..)| *node).collect();
         let same_dc = flying.iter().filter(|n| place(**n).dc == place(node).dc).count();
         let same_rack = flying.iter().filter(|n| place(**n) == place(node)).count();
         flying.len() < *max_in_flight
             && per_rack.is_none_or(|most| same_rack < most)
-            && per_dc.is_none_or(|most| same_dc < most)
+            && per_dc.is_none_or(|most| same_dc < *most)
             && match strategy {
-                Strategy::One => flying.is_empty(),
-                Strategy::Rack => same_rack == flying.len(),
-                Strategy::Topology => !flying.iter().any(|other| self.are_apart(node, *other)),
+                Strategy::One => !flying.iter().any(meets),
+                Strategy::Rack => same_rack == flying.iter().filter(|n| meets(n)).count(),
+                Strategy::Topology => {
+                    !flying.iter().any(|other| meets(other) && self.are_apart(node, *other))
+                }
                 Strategy::All => true,
             }
     }
@@ -276,7 +283,10 @@ impl Play<'_> {
 
     /// The stagger since the last start, and the pause after the canary.
     fn check_time(&self) {
-        let Rules { stagger, canary, after_canary, .. } = &self.plot.rules;
+        let Rules { stagger, rest, canary, after_canary, .. } = &self.plot.rules;
+        if let Some((.., last)) = self.log.ends.last() {
+            assert!(self.now >= *last + *rest, "the rest is kept");
+        }
         if let Some((_, last)) = self.log.starts.last() {
             assert!(self.now >= *last + *stagger, "the stagger is kept");
         }
