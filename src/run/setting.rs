@@ -131,8 +131,23 @@ async fn change<C: Connect>(held: &Held<'_, C>, want: Want, work: Work<'_>) -> E
     }
     let facts = look_again(held).await;
     ended.after = state(&facts);
+    if let Some(Trouble::Line(_)) = &trouble {
+        drop_undone(&mut ended, want.on);
+    }
     judge(&mut ended, &facts, want, trouble.as_ref());
     ended
+}
+
+/// Takes the last step back that nobody heard the end of, when it is seen not to be done.
+fn drop_undone(ended: &mut Ended, on: bool) {
+    let seen = match ended.changed.last() {
+        Some(Step::EditConfig) => ended.after.configured,
+        Some(Step::EnableBackup | Step::DisableBackup) => ended.after.live,
+        Some(Step::Prove | Step::Deep | Step::CleanUp) | None => None,
+    };
+    if seen == Some(!on) {
+        ended.changed.pop();
+    }
 }
 
 /// Says how the turn ended, by what is seen now.

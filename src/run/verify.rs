@@ -24,12 +24,10 @@ const TELL: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
 /// Takes one node through verify.
 pub(super) async fn turn<C: Connect>(held: &Held<'_, C>, how: &Verify) -> Ended {
     let mut ended = Ended::new(held.entry.name(), Outcome::Done);
-    let (facts, proven) = examine(held, how, &mut ended).await;
+    let Examined { facts, proven, unheard } = examine(held, how, &mut ended).await;
     ended.before = state(&facts);
-    if proven.verdict == ProofVerdict::Unknown
-        && let Some(why) = facts.live.why().filter(|why| is_out_of_sight(why.kind))
-    {
-        let end = failed(held.entry, why);
+    if let (ProofVerdict::Unknown, Some(why)) = (proven.verdict, unheard) {
+        let end = failed(held.entry, &why);
         (ended.outcome, ended.hint) = (end.outcome, end.hint);
     }
     ended.reason = proven.reasons.first().cloned();
@@ -41,7 +39,7 @@ pub(super) async fn turn<C: Connect>(held: &Held<'_, C>, how: &Verify) -> Ended 
 /// Proves the change of a canary; a change that is not proven has failed.
 pub(super) async fn check_canary<C: Connect>(held: &Held<'_, C>, ended: &mut Ended) {
     let how = Verify { wait: WAIT, ..Verify::default() };
-    let (_, mut proven) = examine(held, &how, ended).await;
+    let mut proven = examine(held, &how, ended).await.proven;
     if proven.verdict != ProofVerdict::Proven {
         ended.outcome = Outcome::Failed;
         let reason = proven.reasons.first().cloned().unwrap_or_default();
@@ -52,17 +50,22 @@ pub(super) async fn check_canary<C: Connect>(held: &Held<'_, C>, ended: &mut End
     ended.proven = Some(proven);
 }
 
-async fn examine<C: Connect>(
-    held: &Held<'_, C>,
-    how: &Verify,
-    ended: &mut Ended,
-) -> (Facts, Proven) {
+/// What came of looking and proving.
+struct Examined {
+    facts: Facts,
+    proven: Proven,
+    /// Why the node could not say what it was asked, if its line broke.
+    unheard: Option<Why>,
+}
+
+async fn examine<C: Connect>(held: &Held<'_, C>, how: &Verify, ended: &mut Ended) -> Examined {
     let (spec, limits) = (&held.entry.spec, held.shared.limits);
     let (facts, tool) = look(&*held.node, spec, limits, held.ring.as_ref()).await;
     if worth_proving(&facts).is_err() {
         let uncovered = Fact::Known(Coverage::default());
         let proven = judge(&facts, how.table.as_ref(), &[], None, &uncovered);
-        return (facts, proven);
+        let unheard = unheard(&facts, &[], None);
+        return Examined { facts, proven, unheard };
     }
     let uncovered = keeping_out(held, how, &facts).await;
     // What keeps out of backups needs no flush to show it.
@@ -78,7 +81,20 @@ async fn examine<C: Connect>(
         false => None,
     };
     let proven = judge(&facts, how.table.as_ref(), &proofs, deep.as_ref(), &uncovered);
-    (facts, proven)
+    let unheard = unheard(&facts, &proofs, deep.as_ref());
+    Examined { facts, proven, unheard }
+}
+
+/// Returns why something was not heard of the node: of what it says of itself, or of the proof.
+fn unheard(
+    facts: &Facts,
+    proofs: &[Result<Proof, Why>],
+    deep: Option<&Result<Deep, Why>>,
+) -> Option<Why> {
+    let looks = [facts.live.why(), facts.config.why(), facts.backups.why()].into_iter().flatten();
+    let proofs = proofs.iter().filter_map(|proof| proof.as_ref().err());
+    let deep = deep.and_then(|deep| deep.as_ref().err());
+    looks.chain(proofs).chain(deep).find(|why| is_out_of_sight(why.kind)).cloned()
 }
 
 async fn prove<C: Connect>(
