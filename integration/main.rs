@@ -14,6 +14,8 @@ mod command;
 mod discovery;
 #[path = "stories/faults.rs"]
 mod faults;
+#[path = "stories/gate.rs"]
+mod gate;
 #[path = "stories/lab.rs"]
 mod lab;
 #[path = "stories/output.rs"]
@@ -24,9 +26,19 @@ mod papers;
 mod restarts;
 #[path = "stories/stock.rs"]
 mod stock;
+#[path = "stories/resume.rs"]
+mod resume;
+#[path = "stories/rolling.rs"]
+mod rolling;
+#[path = "stories/runs.rs"]
+mod runs;
 #[path = "stories/three_nodes.rs"]
 mod three_nodes;
+#[path = "stories/topology.rs"]
+mod topology;
 #[path = "stories/truth.rs"]
 mod truth;
+#[path = "stories/verify.rs"]
+mod verify;
 #[path = "stories/versions.rs"]
 mod versions;

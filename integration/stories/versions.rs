@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::lab::{self, Lab, Plan, row};
 use super::restarts::audit_while_starting;
+use super::runs::{Runs, assert_nothing_is_left, assert_set, yaml};
 use super::three_nodes::grave_checks;
 use super::truth::{self, Made};
 
@@ -61,4 +62,24 @@ fn each_version_is_told_right_in_a_mixed_ring() {
 fn starting_nodes_of_4_0_and_4_1_are_neither_on_nor_off() {
     let lab = MIXED.turn();
     audit_while_starting(&lab, &[1, 2]);
+}
+
+#[test]
+fn each_version_is_switched_and_proven_in_a_mixed_ring() {
+    let lab = MIXED.turn();
+    let before = [1, 2, 3].map(|node| yaml(&lab, node));
+    let runs = Runs::of(&lab);
+    let all = ["--strategy", "all"];
+    runs.run(&[&["disable"], &all[..]].concat()).fine("disable");
+    assert_set(&lab, &[1, 2, 3], false);
+    let (run, ended) = runs.json(&[&["verify"], &all[..]].concat());
+    assert_eq!(run["verdicts"], json!({"proven": 0, "not_proven": 3, "unknown": 0}), "{run:#}");
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    runs.run(&[&["enable"], &all[..]].concat()).fine("enable");
+    assert_set(&lab, &[1, 2, 3], true);
+    assert_eq!([1, 2, 3].map(|node| yaml(&lab, node)), before);
+    let (run, ended) = runs.json(&[&["verify", "--clean-up"], &all[..]].concat());
+    assert_eq!(run["verdicts"], json!({"proven": 3, "not_proven": 0, "unknown": 0}), "{run:#}");
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_nothing_is_left(&lab, &[1, 2, 3]);
 }

@@ -1,0 +1,156 @@
+//! The gate before each start: while a node that was up is down, nobody starts; and two
+//! controllers on one node, of which one waits.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::lab;
+use super::runs::{RUN, Runs, assert_nothing_is_left, assert_set, of, outcomes, reason};
+use super::three_nodes::{BROKEN, THREE, wait_until_well};
+
+const ALL: [u8; 3] = [1, 2, 3];
+
+/// The node that falls. The first is asked for the ring, the second is the next to start.
+const FALLING: u8 = 3;
+const FALLING_NAME: &str = "10.77.0.13";
+
+/// Gossip takes about 10 s to see that a node is gone; the next start comes after that.
+const STAGGER: [&str; 2] = ["--stagger", "25s"];
+
+/// How long it has to hold back to be seen to.
+const HELD_BACK: Duration = Duration::from_secs(8);
+
+#[test]
+fn a_node_that_falls_holds_the_others_back_until_it_is_up_or_the_time_is_over() {
+    let lab = THREE.turn();
+    let runs = Runs::of(&lab);
+    {
+        // It comes back in time.
+        let mut running = runs.start(&[&["disable", "--json"], &STAGGER[..]].concat());
+        runs.wait_for(0, ("turn_begun", ""));
+        let broken = lab.broken(FALLING, "kill", &["start"]);
+        running.wait_until_said("waiting: 10.77.0.13 is DN (says 10.77.0.1", RUN);
+        std::thread::sleep(HELD_BACK);
+        assert_eq!(runs.turns().len(), 1, "{:#?}", runs.records());
+        assert_eq!(begun(&runs), 1);
+        drop(broken);
+        let ended = running.end(RUN).fine("the run, once the node is back");
+        assert_eq!(outcomes(&lab::parsed(&ended)), ["done"; 3], "{}", ended.stdout);
+    }
+    assert_set(&lab, &ALL, false);
+
+    // It does not, and nobody waits longer than that; the reason is in the row of each.
+    let runs = Runs::of(&lab);
+    let gate = ["enable", "--json", "--gate-timeout", "5s"];
+    let running = runs.start(&[&gate[..], &STAGGER].concat());
+    runs.wait_for(0, ("turn_begun", ""));
+    lab.ring("fault", &["3", "kill"]);
+    let ended = running.end(RUN);
+    let run = lab::parsed(&ended);
+    assert_eq!(outcomes(&run), ["done", "not_started", "not_started"], "{run:#}");
+    for node in [2, 3] {
+        let why = reason(of(&run, node));
+        assert!(why.contains("10.77.0.13 is DN") && why.contains("5s"), "{run:#}");
+    }
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+
+    // Down from the start it is a row, and holds nobody back.
+    let (run, ended) = runs.resume(&[]);
+    assert_eq!(outcomes(&run), ["done", "done", "not_started"], "{run:#}");
+    assert!(reason(of(&run, FALLING)).contains("down at the start"), "{run:#}");
+    assert_eq!(ended.code, 3, "{}", ended.stderr);
+
+    // It starts meanwhile, and is taken at the end.
+    lab.ring("fault", &["3", "start-nowait"]);
+    let again = ["disable", "--retry-down", "--stagger", "20s"];
+    let (run, ended) = runs.json(&again);
+    assert_eq!((outcomes(&run)[..2].to_vec(), ended.code), (vec!["done"; 2], 0), "{run:#}");
+    // It was off already: it never was on.
+    assert_eq!(of(&run, FALLING)["outcome"], "nothing_to_do", "{run:#}");
+    let order: Vec<String> = runs.turns().into_iter().map(|turn| turn.node).collect();
+    assert_eq!(order.last().map(String::as_str), Some(FALLING_NAME), "{order:?}");
+
+    // One that may fall holds nobody back; its own row says what came of it.
+    let allowed = ["enable", "--json", "--allow-down", FALLING_NAME];
+    let running = runs.start(&[&allowed[..], &STAGGER].concat());
+    runs.wait_for(0, ("turn_begun", ""));
+    let broken = lab.broken(FALLING, "kill", &["start"]);
+    let ended = running.end(RUN);
+    let run = lab::parsed(&ended);
+    assert_eq!(outcomes(&run), ["done", "done", "refused"], "{run:#}");
+    assert!(reason(of(&run, FALLING)).contains("the live setting is not known"), "{run:#}");
+    assert!(!ended.stderr.contains("waiting:"), "{}", ended.stderr);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    drop(broken);
+    let (run, ended) = runs.resume(&["--retry-failed"]);
+    assert_eq!((outcomes(&run), ended.code), (vec!["done"; 3], 0), "{run:#}");
+    wait_until_well(&lab);
+    assert_nothing_is_left(&lab, &ALL);
+}
+
+fn begun(runs: &Runs<'_>) -> usize {
+    runs.records().iter().filter(|record| record["event"] == "turn_begun").count()
+}
+
+#[test]
+fn two_controllers_are_never_in_the_same_node_at_once() {
+    let lab = THREE.turn();
+    let (on, off) = (Runs::of(&lab), Runs::of(&lab));
+    let racing = [
+        on.start(&["enable", "--strategy", "all"]),
+        off.start(&["disable", "--strategy", "all", "--lock-wait", "2m"]),
+    ];
+    for running in racing {
+        running.end(RUN).fine("each in its turn");
+    }
+    let waited = [&on, &off].map(|runs| {
+        let records = runs.records();
+        records.iter().filter(|record| record["event"] == "lock_held").count()
+    });
+    assert!(waited.iter().sum::<usize>() > 0, "neither ever waited for the other");
+    for one in on.turns() {
+        for other in off.turns().iter().filter(|other| other.node == one.node) {
+            let (Some(here), Some(there)) = (one.first_step, other.first_step) else { continue };
+            let is_apart = one.ended <= there || other.ended <= here;
+            assert!(is_apart, "{one:#?}\n{other:#?}");
+        }
+    }
+    let (audit, _) = lab.audit(&[]);
+    for node in ALL {
+        let row = lab::row(&audit, node);
+        assert_eq!(row["live"], row["configured"], "{row:#}");
+    }
+
+    // Who does not want to wait is told whose it is. A nodetool that hangs makes it last.
+    let runs = Runs::of(&lab);
+    {
+        let _broken = lab.broken(BROKEN, "nodetool-hang", &["nodetool-ok"]);
+        let at = lab::address(BROKEN);
+        let only = ["--node", &at, "--via", "ops@10.77.0.11"];
+        let running = on.start(&[&["disable"], &only[..]].concat());
+        let begun = on.wait_for(0, ("begun", ""));
+        wait_until_taken(&lab);
+        let (run, ended) = runs.json(&[&["enable", "--lock-wait", "0s"], &only[..]].concat());
+        let row = of(&run, BROKEN);
+        assert_eq!((&row["outcome"], ended.code), (&json!("refused"), 2), "{row:#}");
+        let (who, id) = (begun["who"].as_str(), begun["run"].as_str());
+        let by = format!("{}, run {}, disable, since ", who.unwrap_or("?"), id.unwrap_or("?"));
+        assert!(reason(row).starts_with(&format!("locked by {by}")), "{by}: {row:#}");
+        let _ = running.end(RUN);
+    }
+    on.run(&["enable", "--strategy", "all"]).fine("enable");
+    wait_until_well(&lab);
+    assert_nothing_is_left(&lab, &ALL);
+}
+
+#[track_caller]
+fn wait_until_taken(lab: &lab::Lab) {
+    for _ in 0..200 {
+        if lab.on(BROKEN, "ls -A /tmp/ringhaul.lock 2>/dev/null || true").contains("ticket") {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("nobody took the node");
+}
