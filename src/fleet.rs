@@ -53,7 +53,7 @@ pub struct Row {
     pub step: Option<Step>,
     /// Whether a setting may have been changed in a turn that has no end, or was in an earlier one.
     pub touched: bool,
-    /// What earlier turns changed.
+    /// What turns without an end changed, and those before the last.
     earlier: Vec<Step>,
     /// Where an earlier turn left the cassandra.yaml as it was.
     kept: Option<String>,
@@ -160,9 +160,14 @@ impl Fleet {
                     row.touched |= step.changes_settings();
                 }
             }
-            What::StepEnded { node, .. } => {
+            What::StepEnded { node, step, error } => {
                 if let Some(row) = self.row_mut(node) {
                     row.step = None;
+                    // Its turn may be cut off and never say so.
+                    let is_change = error.is_none() && step.changes_settings();
+                    if is_change && !row.earlier.contains(step) {
+                        row.earlier.push(*step);
+                    }
                 }
             }
             What::LockHeld { .. } | What::Progress { .. } => {}
@@ -313,6 +318,11 @@ impl Row {
         self.end.as_ref()?.proven.as_ref().map(|proven| proven.verdict)
     }
 
+    /// What this run changed on it.
+    pub fn changed(&self) -> &[Step] {
+        self.end.as_ref().map_or(&self.earlier, |end| &end.changed)
+    }
+
     /// What was seen last.
     pub fn state(&self) -> State {
         let Some(end) = &self.end else { return State::default() };
@@ -333,7 +343,72 @@ impl Row {
             (Some(end), ..) => end.reason.clone(),
             (None, Some(_), Some(step)) => Some(format!("the run was cut off in {}", step.text())),
             (None, Some(_), None) => Some("the run was cut off in its turn".to_owned()),
-            (None, None, _) => Some(fleet.reason_left(self)),
+            (None, None, _) => Some(self.reason_left(fleet)),
         }
+    }
+
+    /// Why its turn did not come, and what an earlier one has done all the same.
+    fn reason_left(&self, fleet: &Fleet) -> String {
+        let left = fleet.reason_left(self);
+        let earlier: Vec<&str> = self.earlier.iter().map(|step| step.text()).collect();
+        match earlier.as_slice() {
+            [] => left,
+            earlier => format!("{left}; done in an earlier turn: {}", earlier.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::NodeSpec;
+    use crate::node::Endpoint;
+    use crate::record::{Halves, Resumed, SCHEMA};
+
+    fn begun() -> Begun {
+        let host = "a".to_owned();
+        let spec = NodeSpec::at(Endpoint { host, ..Endpoint::default() });
+        Begun {
+            schema: SCHEMA,
+            run: "r".to_owned(),
+            version: String::new(),
+            cluster: String::new(),
+            who: String::new(),
+            job: Job::Enable(Halves { live: true, config: true }),
+            options: serde_json::Value::Null,
+            seed: 0,
+            canary: Vec::new(),
+            nodes: vec![Entry { spec, place: Place::default(), down: false }],
+            unlisted: Vec::new(),
+            up: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_a_cut_off_turn_changed_is_told_also_when_the_node_is_down_after_that() {
+        let (node, step) = ("a".to_owned(), Step::EditConfig);
+        let resumed = Resumed {
+            who: String::new(),
+            version: String::new(),
+            nodes: vec![node.clone()],
+            up: Vec::new(),
+            down: vec![node.clone()],
+        };
+        let mut fleet = Fleet::begin(&begun(), Timestamp::UNIX_EPOCH);
+        for what in [
+            What::TurnBegun { node: node.clone() },
+            What::StepBegun { node: node.clone(), step },
+            What::StepEnded { node, step, error: None },
+            What::Resumed(resumed),
+        ] {
+            fleet.take(&Record { at: Timestamp::UNIX_EPOCH, what });
+        }
+        let row = &fleet.rows[0];
+        assert_eq!((row.outcome(), row.changed()), (Outcome::NotStarted, &[step][..]));
+        assert_eq!(
+            row.reason(&fleet).unwrap(),
+            "the ring showed it down at the start; --retry-down takes it at the end; done in an \
+             earlier turn: the edit of cassandra.yaml"
+        );
     }
 }

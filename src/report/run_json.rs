@@ -111,7 +111,7 @@ fn node<'a>(fleet: &Fleet, row: &'a Row) -> Node<'a> {
         ended: row.ended.map(|at| at.to_string()),
         before: end.map(|end| end.before).unwrap_or_default(),
         after: row.state(),
-        changed: end.map_or(&[], |end| end.changed.as_slice()),
+        changed: row.changed(),
         kept: end.and_then(|end| end.kept.as_deref()),
         notes: end.map_or(&[], |end| end.notes.as_slice()),
         verdict: row.verdict().or(is_proving.then_some(ProofVerdict::Unknown)),
