@@ -108,17 +108,23 @@ fn list(folder: &Path, options: &cli::Runs) -> Result<Exit, Fault> {
 pub(super) async fn resume(options: cli::Resume) -> Result<Exit, Fault> {
     let folder = folder(&options.place)?;
     let run = journal::find(&folder, &options.run).map_err(|error| fault(&error))?;
-    let (journal, held) = Journal::open(&folder, &run).map_err(|error| fault(&error))?;
+    let (mut journal, held) = Journal::open(&folder, &run).map_err(|error| fault(&error))?;
     if held.is_torn {
         load::warn("the last line of the journal was cut off, and is taken away");
     }
-    let fleet = Fleet::of(&held.records)
+    let mut fleet = Fleet::of(&held.records)
         .map_err(|error| Fault::failed(format!("run {run}: {error}; nothing was done in it")))?;
     let show = session::Show::of(&options.result, &options.showing);
     let left = fleet.left(options.retry_failed);
     if left.is_empty() {
         if !show.quiet {
             load::say("there is nothing left to do in this run");
+        }
+        if !fleet.finished {
+            // It was killed between its last turn's end and its own.
+            let end = Record { at: clock::now(), what: What::Finished };
+            journal.add(&end).map_err(|error| fault(&error))?;
+            fleet.take(&end);
         }
         session::print(&fleet, show, false)?;
         return Ok(Exit::of_run(&fleet));
