@@ -24,7 +24,7 @@ use ringhaul::run::journal;
 use tokio::sync::watch;
 
 /// How many cases run at once: many of them wait for a lock or a line.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 24;
 
 /// What is done after the cut.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -212,17 +212,18 @@ async fn sweep(job: &Job, cases: Vec<Case>) {
     assert!(found.is_empty(), "{} faults:\n{}", found.len(), found.join("\n"));
 }
 
-/// Before and after every command; amid those that change something.
+/// Before every command; amid and after those that change something. After one that only asks,
+/// nothing is another than before it.
 fn moments(commands: &[String]) -> Vec<Moment> {
     let mut moments = Vec::new();
     for (at, command) in (1..).zip(commands) {
         moments.push(Moment::Command(at, When::Before));
-        moments.push(Moment::Command(at, When::After));
         if [" edit ", "enablebackup", "disablebackup", "flush", "hold"]
             .iter()
             .any(|word| command.contains(word))
         {
             moments.push(Moment::Command(at, When::Amid));
+            moments.push(Moment::Command(at, When::After));
         }
     }
     moments

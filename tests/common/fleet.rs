@@ -249,8 +249,8 @@ pub(crate) struct Wish {
     pub(crate) linger: Duration,
     pub(crate) limits: Limits,
     pub(crate) question: Option<Arc<Question>>,
-    /// Something for the journal's first line, to make it longer.
-    pub(crate) padding: usize,
+    /// Whether the ring was asked for just before the loop begins.
+    pub(crate) knows_ring: bool,
 }
 
 impl Wish {
@@ -264,7 +264,7 @@ impl Wish {
             linger: Duration::from_secs(1),
             limits: LIMITS,
             question: None,
-            padding: 0,
+            knows_ring: true,
         }
     }
 
@@ -273,7 +273,7 @@ impl Wish {
             schedule,
             canary: self.rules.canary.iter().copied().collect(),
             gate: GateRules { up: up(&ring).into_iter().collect(), timeout: self.gate_timeout },
-            ring: Some(ring),
+            ring: self.knows_ring.then_some(ring),
             retry_down: self.retry_down,
             limits: self.limits,
             patience: self.patience,
@@ -333,7 +333,7 @@ pub(crate) async fn begin(nodes: &Nodes, wish: &Wish, run: &str) -> Ready {
         cluster: "Test".to_owned(),
         who: format!("ops@{run}"),
         job: wish.job.clone(),
-        options: serde_json::json!("x".repeat(wish.padding)),
+        options: serde_json::Value::Null,
         seed: 7,
         canary,
         nodes: entries,
@@ -354,7 +354,7 @@ pub(crate) async fn again(
     run: &str,
     retry_failed: bool,
 ) -> Option<Ready> {
-    let (journal, held) = Journal::open(&nodes.runs(), run).unwrap();
+    let (journal, held) = reopened(nodes, run).await;
     let fleet = Fleet::of(&held.records).unwrap();
     let left = fleet.left(retry_failed);
     if left.is_empty() {
@@ -374,6 +374,20 @@ pub(crate) async fn again(
     let up = order.gate.up.iter().cloned().collect();
     let resumed = resume::resumed("ops@again".to_owned(), &left, &entries, up);
     Some(ready(journal, fleet, order, Record { at: now, what: What::Resumed(resumed) }))
+}
+
+/// Opens a journal that this same process had open: a program that another test is just starting
+/// holds a copy of its lock until it runs.
+async fn reopened(nodes: &Nodes, run: &str) -> (Journal, journal::Held) {
+    let begun = std::time::Instant::now();
+    loop {
+        match Journal::open(&nodes.runs(), run) {
+            Err(JournalError::Busy { .. }) if begun.elapsed() < LONG => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 fn ready(journal: Journal, fleet: Fleet, order: Order, first: Record) -> Ready {
