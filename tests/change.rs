@@ -2,6 +2,7 @@
 //! what each node's row says.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
+#[allow(dead_code, reason = "the tests of cuts use all of it")]
 #[path = "common/fleet.rs"]
 mod fleet;
 #[path = "change/full.rs"]

@@ -249,3 +249,19 @@ fn records_that_begin_in_the_middle_are_no_run() {
     assert!(Fleet::of(&killed()[1..]).is_err());
     assert!(Fleet::of(&[]).is_err());
 }
+
+#[test]
+fn what_was_changed_before_the_run_was_cut_off_is_told_when_it_is_done() {
+    let step = Step::EditConfig;
+    let done = What::StepEnded { node: "n2".to_owned(), step, error: None };
+    let failed = What::StepEnded {
+        node: "n2".to_owned(),
+        step: Step::EnableBackup,
+        error: Some("the line was lost".to_owned()),
+    };
+    let whats = [begun(), turn_begun("n2"), done, failed, ended("n2", Outcome::NothingToDo, &[])];
+    let records: Vec<Record> =
+        whats.into_iter().zip(0..).map(|(what, second)| record(second, what)).collect();
+    let fleet = Fleet::of(&records).unwrap();
+    assert_eq!(fleet.rows[1].end.as_ref().unwrap().changed, [Step::EditConfig]);
+}

@@ -99,7 +99,7 @@ async fn a_key_that_stands_twice_is_edited_by_nobody_but_the_operator() {
     let ran = run(&nodes, &Wish::new(ENABLE), "run-1").await;
     assert_eq!(outcomes(&ran.fleet), [Refused]);
     let told = reason(&ran.fleet, 1);
-    assert!(told.contains("is left alone: ") && told.contains("twice"), "{told}");
+    assert!(told.contains("is left alone: ") && told.contains("lines 1 and 6 both"), "{told}");
     assert_eq!(std::fs::read_to_string(tree.config()).unwrap(), off);
     assert!(!tree.is_live());
 

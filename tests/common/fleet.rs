@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::local::Local;
 
-const NODETOOL: &str = include_str!("fleet.nodetool.sh");
+/// It is linked, not written: a file that was just written is busy while another test forks.
+const NODETOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/nodetool.sh");
 const TABLE: &str = "data/system/size_estimates-618f817b005f3678b8a453f3930b8e86";
 
 /// More than anything here takes on a busy machine.
@@ -112,7 +113,8 @@ impl Nodes {
     pub(crate) async fn ring(&self) -> Ring {
         let specs = self.specs();
         let lines = Lines::new(Arc::new(self.door()), specs.iter().map(|s| s.endpoint.clone()));
-        match ring::ask(&lines, &specs, mpsc::unbounded_channel().1, LIMITS).await {
+        let (_, nobody) = mpsc::unbounded_channel();
+        match ring::ask(&lines, &specs, nobody, LIMITS).await {
             Fact::Known(told) => told.ring,
             Fact::Unknown(why) => panic!("{why}"),
         }
@@ -125,9 +127,7 @@ impl Tree {
         for folder in ["bin", "conf"] {
             fs::create_dir(self.path(folder)).unwrap();
         }
-        fs::write(self.path("bin/nodetool"), NODETOOL).unwrap();
-        let may_run = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(self.path("bin/nodetool"), may_run).unwrap();
+        symlink(NODETOOL, self.path("bin/nodetool")).unwrap();
         self.write_config(&self.config_text(false));
     }
 
