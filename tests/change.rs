@@ -37,10 +37,13 @@ fn reason(fleet: &Fleet, number: usize) -> String {
 
 /// `+n1` where a turn begins, `-n1` where it ends.
 fn turns(records: &[Record]) -> Vec<String> {
-    let turn = |record: &Record| match &record.what {
-        What::TurnBegun { node } => Some(format!("+{node}")),
-        What::Ended(ended) => Some(format!("-{}", ended.node)),
-        _ => None,
-    };
-    records.iter().filter_map(turn).collect()
+    let mut turns = Vec::new();
+    for record in records {
+        if let What::TurnBegun { node } = &record.what {
+            turns.push(format!("+{node}"));
+        } else if let What::Ended(ended) = &record.what {
+            turns.push(format!("-{}", ended.node));
+        }
+    }
+    turns
 }

@@ -127,11 +127,13 @@ async fn the_gate_waits_for_a_node_that_was_up_and_says_so() {
     let (ran, ()) = tokio::join!(ready.work_alone(Arc::new(nodes.door())), comes_back);
     ran.result.unwrap();
     assert_eq!(outcomes(&ran.fleet), [Done; 3]);
-    let waits = records(&nodes, "run-1").into_iter().filter_map(|record| match record.what {
-        What::Waiting { why } => Some(why),
-        _ => None,
-    });
-    assert_eq!(waits.collect::<Vec<_>>(), ["10.0.0.3 is DN (says n2)"]);
+    let mut waits = Vec::new();
+    for record in records(&nodes, "run-1") {
+        if let What::Waiting { why } = record.what {
+            waits.push(why);
+        }
+    }
+    assert_eq!(waits, ["10.0.0.3 is DN (says n2)"]);
 }
 
 #[tokio::test]

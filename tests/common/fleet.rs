@@ -399,10 +399,11 @@ fn ready(journal: Journal, fleet: Fleet, order: Order, first: Record) -> Ready {
 }
 
 impl Ready {
-    /// Works on it through `door` until it is over, or told to stop.
+    /// Works on it through `door` until it is over, or told to stop. A run that does not end
+    /// fails the test.
     pub(crate) async fn work<C: Connect>(self, door: Arc<C>, stop: watch::Receiver<bool>) -> Ran {
         let work = change(door, self.order, Arc::clone(&self.log), stop);
-        let result = tokio::time::timeout(LONG, work).await.expect("the run ends");
+        let result = tokio::time::timeout(LONG, work).await.unwrap();
         Ran { result, fleet: self.log.look(Fleet::clone) }
     }
 
