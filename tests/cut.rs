@@ -205,10 +205,8 @@ impl Faults {
 }
 
 async fn sweep(job: &Job, cases: Vec<Case>) {
-    let (begun, total) = (Instant::now(), cases.len());
     let found: Vec<String> =
         stream::iter(cases).map(|case| faults(job, case)).buffer_unordered(AT_ONCE).concat().await;
-    println!("{}: {total} cases in {:?}", job.verb(), begun.elapsed());
     assert!(found.is_empty(), "{} faults:\n{}", found.len(), found.join("\n"));
 }
 
