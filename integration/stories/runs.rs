@@ -198,6 +198,50 @@ fn at(record: &Value) -> Timestamp {
     text.parse().expect("it is one")
 }
 
+/// Holds the controller still while something happens, after the end of a node's turn: so the
+/// next start comes after that, however long it takes.
+#[track_caller]
+pub(crate) fn held_after(runs: &Runs<'_>, running: &Running, node: u8, happens: impl FnOnce()) {
+    runs.wait_for_node(("ended", ""), node);
+    let _held = Still::hold(running);
+    happens();
+}
+
+/// A process that is held still as long as this lives.
+struct Still<'a>(&'a Running);
+
+impl<'a> Still<'a> {
+    fn hold(running: &'a Running) -> Self {
+        running.signal("STOP");
+        Self(running)
+    }
+}
+
+impl Drop for Still<'_> {
+    fn drop(&mut self) {
+        self.0.signal("CONT");
+    }
+}
+
+/// Waits until node 1 sees this node down, which takes gossip about 10 s.
+#[track_caller]
+pub(crate) fn wait_until_seen_down(lab: &Lab, node: u8) {
+    wait_until_seen(lab, node, "DN");
+}
+
+/// Waits until node 1 sees this node in this state.
+#[track_caller]
+pub(crate) fn wait_until_seen(lab: &Lab, node: u8, state: &str) {
+    let line = format!("{state}  {} ", lab::address(node));
+    for _ in 0..60 {
+        if lab.nodetool(1, &["status"]).contains(&line) {
+            return;
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    panic!("node 1 never showed '{line}'");
+}
+
 /// Where the nodes' settings are.
 pub(crate) const YAML: &str = "/etc/cassandra/cassandra.yaml";
 
