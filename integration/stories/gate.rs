@@ -117,7 +117,7 @@ fn two_controllers_are_never_in_the_same_node_at_once() {
     {
         let _broken = lab.broken(BROKEN, "nodetool-hang", &["nodetool-ok"]);
         let at = lab::address(BROKEN);
-        let only = ["--node", &at, "--via", "ops@10.77.0.11"];
+        let only = ["--node", &at, "--via", "10.77.0.11"];
         let running = on.start(&[&["disable"], &only[..]].concat());
         let begun = on.wait_for(0, ("begun", ""));
         wait_until_taken(&lab);

@@ -16,6 +16,9 @@ use super::lab::{self, Lab, QUICK};
 /// What a run over a few nodes may take, on a machine that others use too.
 pub(crate) const RUN: Duration = Duration::from_secs(240);
 
+/// What a record may take that is waited for.
+const RECORD: Duration = Duration::from_secs(120);
+
 /// How often a journal is looked at: much shorter than any step takes.
 const LOOK: Duration = Duration::from_millis(4);
 
@@ -150,7 +153,7 @@ impl<'a> Runs<'a> {
                 return found.clone();
             }
             let is_over = records.iter().skip(from).any(|record| is(record, ("finished", "")));
-            assert!(!is_over && began.elapsed() < RUN, "no {kind:?} came: {records:#?}");
+            assert!(!is_over && began.elapsed() < RECORD, "no {kind:?} came: {records:#?}");
             std::thread::sleep(LOOK);
         }
     }
