@@ -132,9 +132,10 @@ text() {
     done
 }
 
-# The old file with the replacement made.
+# The old file with the replacement made. What is written has the old file's owner, who may put a
+# link to another one in its place at this moment: root follows none.
 new_text() {
-    as cat -- "$target" | {
+    as dd if="$target" bs=65536 iflag=nofollow status=none | {
         head -c "$offset"
         [ "$length" = 0 ] || head -c "$length" >/dev/null
         text
@@ -173,7 +174,7 @@ edit_it() {
 
     # Names of their own: two at work at once must not write into one file.
     new=$target.ringhaul-tmp-$stamp-$$ copy=$target.ringhaul-tmp-$stamp-$$-copy
-    must new cp --preserve=all --remove-destination -T -- "$target" "$new"
+    must new cp --no-dereference --preserve=all --remove-destination -T -- "$target" "$new"
     # No link is followed that the folder's owner might put there meanwhile.
     errors=$(new_text 2>/dev/null |
         as dd of="$new" bs=65536 conv=nocreat,fsync oflag=nofollow status=none 2>&1) ||
@@ -188,7 +189,7 @@ edit_it() {
 
     backup=$target.ringhaul-$stamp
     if [ -z "$(ours ".ringhaul-$stamp")" ]; then
-        must backup cp --preserve=all --remove-destination -T -- "$target" "$copy"
+        must backup cp --no-dereference --preserve=all --remove-destination -T -- "$target" "$copy"
         sum_of "$copy"
         [ "$sum" = "$old_sum" ] || changed text
         must backup sync "$copy"

@@ -173,6 +173,25 @@ async fn another_account_owns_the_file_or_needs_sudo() {
 }
 
 #[tokio::test]
+async fn a_link_that_takes_the_files_place_meanwhile_leads_nobody_to_another_file() {
+    let tree = Tree::new();
+    let (yaml, log) = (text(&tree.yaml()), text(&tree.path("log")));
+    let secret = text(&tree.path("secret"));
+    fs::write(&secret, "only root reads this").unwrap();
+    // The folder's owner waits for the new file, which is theirs to read.
+    tree.program(
+        "cp",
+        &format!("/bin/cp \"$@\" || exit; mv '{yaml}' '{yaml}.away'; ln -s '{secret}' '{yaml}'"),
+    );
+    let seen =
+        format!("case $1 in of=*) tee '{log}' | /bin/dd \"$@\" ;; *) /bin/dd \"$@\" ;; esac");
+    tree.program("dd", &seen);
+    assert!(tree.set().await.is_err());
+    assert!(!fs::read_to_string(&log).unwrap().contains("only root"));
+    assert_eq!(fs::read_to_string(secret).unwrap(), "only root reads this");
+}
+
+#[tokio::test]
 async fn sudo_runs_single_plain_programs_with_exact_paths() {
     let tree = Tree::new();
     let log = text(&tree.path("log"));
