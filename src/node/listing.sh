@@ -41,7 +41,7 @@ look() {
             -type d -printf '\0d %p\0' -o \
             '(' -name '*-Data.db' -o -name '*_txn_*.log' -o -newerct "@$since" ')' \
             -printf '\0f %y %D %i %n %s %T@ %p\0' \
-            -path '*/backups/*' -name '*-TOC.txt' -newerct "@$since" \
+            -type f -path '*/backups/*' -name '*-TOC.txt' -newerct "@$since" \
             -exec head -v -c 65536 -- '{}' + \
             2>&1 >&3 3>&-
     )
