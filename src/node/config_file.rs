@@ -210,7 +210,9 @@ fn replaced(target: &str, output: &Output, limit: Duration) -> Result<Replaced, 
     };
     let backup = if was_already { value("last") } else { value("backup") };
     let pruned = value("pruned").and_then(|count| count.parse().ok()).unwrap_or(0);
-    Ok(Replaced { backup: backup.map(|path| crate::text::visible(&path)), pruned, was_already })
+    // The name is the file's and a stamp; a node may print anything.
+    let backup = backup.map(|path| one_line(path.as_bytes(), target.len() + 80));
+    Ok(Replaced { backup, pruned, was_already })
 }
 
 /// What a script without its last word means for the file.
