@@ -231,7 +231,8 @@ async fn replace<C: Connect>(
         };
     }
     let text = "cassandra.yaml is being changed by somebody else all the time";
-    Err(Trouble::Said(Why::new(WhyKind::NotPermitted, text)))
+    let fix = "find out what writes it (Puppet, Ansible, an editor), and let that end first";
+    Err(Trouble::Said(Why::new(WhyKind::NotPermitted, text).with_fix(fix)))
 }
 
 async fn set_live<C: Connect>(
