@@ -91,8 +91,9 @@ fn proof(tool: &Nodetool, how: &Verify, before: State, against: Option<Why>) -> 
     let mut forecast = Forecast {
         before,
         steps: Vec::new(),
+        // Off or not known: either way nothing would be proven, which is not nothing to do.
+        is_refused: against.is_some(),
         reason: against.map(|why| why.to_string()),
-        is_refused: false,
         warnings: Vec::new(),
     };
     if forecast.reason.is_some() {
