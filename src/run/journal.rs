@@ -15,6 +15,8 @@ const ENDING: &str = ".jsonl";
 pub struct Journal {
     file: File,
     path: PathBuf,
+    /// Half a line stands at its end: what came behind it could not be read any more.
+    is_torn: bool,
 }
 
 /// What a journal holds.
@@ -97,7 +99,7 @@ impl Journal {
         let path = file_of(folder, run);
         let open = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path);
         let file = open.map_err(fault(&path))?;
-        let journal = Self { file, path };
+        let journal = Self { file, path, is_torn: false };
         journal.lock(run)?;
         // The file's own name has to be on the disk too.
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(fault(folder))?;
@@ -112,7 +114,7 @@ impl Journal {
     pub fn open(folder: &Path, run: &str) -> Result<(Self, Held), JournalError> {
         let path = file_of(folder, run);
         let file = OpenOptions::new().append(true).open(&path).map_err(fault(&path))?;
-        let journal = Self { file, path };
+        let journal = Self { file, path, is_torn: false };
         journal.lock(run)?;
         let held = read(folder, run)?;
         if held.is_torn {
@@ -138,12 +140,16 @@ impl Journal {
         let mut line = serde_json::to_vec(record)
             .map_err(|error| fault(&self.path)(io::Error::other(error)))?;
         line.push(b'\n');
+        if self.is_torn {
+            let error = "half a line stands at its end, which could not be taken away";
+            return Err(fault(&self.path)(io::Error::other(error)));
+        }
         let whole = self.file.metadata().map_err(fault(&self.path))?.len();
         let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
         written.map_err(|error| {
             // Half a line in the middle would make the rest unreadable; when it cannot be taken
             // away either, nothing is written behind it.
-            let _ = self.file.set_len(whole);
+            self.is_torn = self.file.set_len(whole).is_err();
             fault(&self.path)(error)
         })
     }
