@@ -20,6 +20,13 @@ use crate::record::What;
 /// An answer of the ring is good for this long, so that nodes which start together ask once.
 const FRESH: Duration = Duration::from_secs(3);
 
+/// Names of so many members are told: in a ring cut in two half of them would be.
+const MOST_TOLD: usize = 5;
+
+/// How long the ring may be asked for when the time for waiting is over. nodetool takes 1 to 3 s
+/// on a busy node, and nodes that are silent are passed over one after the other.
+const LAST_ANSWER: Duration = Duration::from_secs(30);
+
 /// How long it is between two questions while the gate is shut. Gossip needs about as long to
 /// see that a node is back.
 const POLL: Duration = Duration::from_secs(5);
@@ -39,7 +46,15 @@ pub(super) struct Gate<C: Connect> {
     rules: Rules,
     limits: Limits,
     log: Arc<Log>,
-    last: tokio::sync::Mutex<Option<(Instant, Ring)>>,
+    last: tokio::sync::Mutex<Last>,
+}
+
+/// The ring as it was seen last.
+struct Last {
+    ring: Option<Ring>,
+    /// When this gate saw it. One that was seen before the run began is no answer: an operator
+    /// may have thought about a question since.
+    when: Option<Instant>,
 }
 
 impl<C: Connect> Gate<C> {
@@ -50,7 +65,7 @@ impl<C: Connect> Gate<C> {
         log: Arc<Log>,
         ring: Option<Ring>,
     ) -> Self {
-        let last = tokio::sync::Mutex::new(ring.map(|ring| (Instant::now(), ring)));
+        let last = tokio::sync::Mutex::new(Last { ring, when: None });
         Self { connector, rules, limits, log, last }
     }
 
@@ -59,10 +74,17 @@ impl<C: Connect> Gate<C> {
     /// # Errors
     /// Why it is not, when the time is over.
     pub(super) async fn pass(&self, nodes: &[NodeSpec]) -> Result<(), String> {
+        // What need not be up need not be asked for: no node may be there to say it.
+        if self.rules.up.is_empty() {
+            return Ok(());
+        }
         let deadline = Instant::now() + self.rules.timeout;
         let mut told: Option<String> = None;
         loop {
-            let Some(why) = self.shut(nodes).await else {
+            let last_answer = deadline.max(Instant::now() + LAST_ANSWER);
+            let shut = tokio::time::timeout_at(last_answer, self.shut(nodes)).await;
+            let silent = |_| Some("no node tells the ring in time".to_owned());
+            let Some(why) = shut.unwrap_or_else(silent) else {
                 self.log.pause(None);
                 return Ok(());
             };
@@ -87,13 +109,13 @@ impl<C: Connect> Gate<C> {
 
     /// The ring as it was seen last.
     pub(super) async fn ring(&self) -> Option<Ring> {
-        self.last.lock().await.as_ref().map(|(_, ring)| ring.clone())
+        self.last.lock().await.ring.clone()
     }
 
     /// Returns why no node may start now, if so.
     async fn shut(&self, nodes: &[NodeSpec]) -> Option<String> {
         let mut last = self.last.lock().await;
-        if let Some((when, ring)) = &*last
+        if let Last { ring: Some(ring), when: Some(when) } = &*last
             && when.elapsed() < FRESH
             && missing(ring, &self.rules.up).is_empty()
         {
@@ -106,11 +128,20 @@ impl<C: Connect> Gate<C> {
             Fact::Unknown(why) => Some(format!("no node tells the ring: {why}")),
             Fact::Known(told) => {
                 let missing = missing(&told.ring, &self.rules.up);
-                *last = Some((Instant::now(), told.ring));
+                *last = Last { ring: Some(told.ring), when: Some(Instant::now()) };
                 let by = &told.by.host;
-                (!missing.is_empty()).then(|| format!("{} (says {by})", missing.join(", ")))
+                (!missing.is_empty()).then(|| format!("{} (says {by})", few(&missing)))
             }
         }
+    }
+}
+
+/// The first of them, and how many more there are.
+fn few(missing: &[String]) -> String {
+    let told = missing.get(..MOST_TOLD).unwrap_or(missing).join(", ");
+    match missing.len().saturating_sub(MOST_TOLD) {
+        0 => told,
+        more => format!("{told} and {more} more"),
     }
 }
 
@@ -126,4 +157,18 @@ fn missing(ring: &Ring, up: &BTreeSet<String>) -> Vec<String> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_missing_members_the_first_are_told_and_the_rest_counted() {
+        let missing =
+            |count: usize| (0..count).map(|at| format!("n{at} is DN")).collect::<Vec<_>>();
+        assert_eq!(few(&missing(2)), "n0 is DN, n1 is DN");
+        assert!(!few(&missing(5)).contains("more"));
+        assert!(few(&missing(500)).ends_with("n4 is DN and 495 more"));
+    }
 }
