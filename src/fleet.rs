@@ -286,6 +286,11 @@ impl Row {
 
     fn finish(&mut self, ended: &Ended, at: Timestamp) {
         let mut end = ended.clone();
+        // Where this turn changed nothing, what it saw first is what it saw last.
+        if !end.changed.iter().any(|step| step.changes_settings()) {
+            end.after.live = end.after.live.or(end.before.live);
+            end.after.configured = end.after.configured.or(end.before.configured);
+        }
         // What an earlier turn changed was changed by this run.
         for step in self.earlier.iter().rev() {
             if !end.changed.contains(step) {
@@ -318,6 +323,13 @@ impl Row {
         self.end.as_ref()?.proven.as_ref().map(|proven| proven.verdict)
     }
 
+    /// Whether others may follow it when it is a canary: it is as wanted, and what was to be proven
+    /// is.
+    pub fn is_fine_canary(&self) -> bool {
+        self.outcome().is_fine()
+            && self.verdict().is_none_or(|verdict| verdict == ProofVerdict::Proven)
+    }
+
     /// What this run changed on it.
     pub fn changed(&self) -> &[Step] {
         self.end.as_ref().map_or(&self.earlier, |end| &end.changed)
@@ -325,16 +337,7 @@ impl Row {
 
     /// What was seen last.
     pub fn state(&self) -> State {
-        let Some(end) = &self.end else { return State::default() };
-        let is_changed = end.changed.iter().any(|step| step.changes_settings());
-        let latest = |after: Option<bool>, before: Option<bool>| match is_changed {
-            true => after,
-            false => after.or(before),
-        };
-        State {
-            live: latest(end.after.live, end.before.live),
-            configured: latest(end.after.configured, end.before.configured),
-        }
+        self.end.as_ref().map(|end| end.after).unwrap_or_default()
     }
 
     /// Why it ended so.
@@ -384,6 +387,55 @@ mod tests {
         }
     }
 
+    fn after(whats: impl IntoIterator<Item = What>) -> Fleet {
+        let mut fleet = Fleet::begin(&begun(), Timestamp::UNIX_EPOCH);
+        for what in whats {
+            fleet.take(&Record { at: Timestamp::UNIX_EPOCH, what });
+        }
+        fleet
+    }
+
+    #[test]
+    fn what_a_turn_sees_is_told_also_when_an_earlier_one_made_it_so() {
+        let on = State { live: Some(true), configured: Some(true) };
+        let begins = || What::TurnBegun { node: "a".to_owned() };
+        let mut cut = Ended::new("a", Outcome::Unsure);
+        cut.changed = vec![Step::EditConfig, Step::EnableBackup];
+        let mut seen = Ended::new("a", Outcome::NothingToDo);
+        seen.before = on;
+        let fleet = after([
+            begins(),
+            What::Ended(Box::new(cut.clone())),
+            begins(),
+            What::Ended(Box::new(seen)),
+        ]);
+        assert_eq!((fleet.rows[0].state(), fleet.rows[0].changed()), (on, &cut.changed[..]));
+        // Of a change after which nobody could look, what was seen before says nothing.
+        let unseen = Ended { before: on, ..cut };
+        let fleet = after([begins(), What::Ended(Box::new(unseen))]);
+        assert_eq!(fleet.rows[0].state(), State::default());
+    }
+
+    #[test]
+    fn a_canary_whose_proof_says_no_is_not_fine_although_its_turn_was_done() {
+        for (verdict, is_fine) in [
+            (ProofVerdict::Proven, true),
+            (ProofVerdict::NotProven, false),
+            (ProofVerdict::Unknown, false),
+        ] {
+            let mut done = Ended::new("a", Outcome::Done);
+            done.proven = Some(crate::plan::verify::Proven {
+                verdict,
+                reasons: Vec::new(),
+                notes: Vec::new(),
+                evidence: Vec::new(),
+            });
+            let fleet =
+                after([What::TurnBegun { node: "a".to_owned() }, What::Ended(Box::new(done))]);
+            assert_eq!(fleet.rows[0].is_fine_canary(), is_fine);
+        }
+    }
+
     #[test]
     fn what_a_cut_off_turn_changed_is_told_also_when_the_node_is_down_after_that() {
         let (node, step) = ("a".to_owned(), Step::EditConfig);
@@ -394,15 +446,12 @@ mod tests {
             up: Vec::new(),
             down: vec![node.clone()],
         };
-        let mut fleet = Fleet::begin(&begun(), Timestamp::UNIX_EPOCH);
-        for what in [
+        let fleet = after([
             What::TurnBegun { node: node.clone() },
             What::StepBegun { node: node.clone(), step },
             What::StepEnded { node, step, error: None },
             What::Resumed(resumed),
-        ] {
-            fleet.take(&Record { at: Timestamp::UNIX_EPOCH, what });
-        }
+        ]);
         let row = &fleet.rows[0];
         assert_eq!((row.outcome(), row.changed()), (Outcome::NotStarted, &[step][..]));
         assert_eq!(

@@ -206,12 +206,14 @@ impl<C: Connect> Loop<C> {
         let mut gate = std::pin::pin!(shared.gate.pass(&witnesses));
         loop {
             let passed = tokio::select! {
-                passed = &mut gate => passed,
+                // The operator first: a gate that opens at this moment starts nothing any more.
+                biased;
+                () = stopped(&mut self.stop) => return self.interrupt(),
                 Some((node, ended)) = next_turn(&mut self.jobs, &self.tasks, &self.nodes) => {
                     self.take(node, ended)?;
                     continue;
                 }
-                () = stopped(&mut self.stop) => return self.interrupt(),
+                passed = &mut gate => passed,
             };
             if let Err(why) = passed {
                 return self.end(why);
@@ -243,7 +245,7 @@ impl<C: Connect> Loop<C> {
             (entry.down, *at == next, !is_done)
         };
         let mut all: Vec<(usize, &Entry)> = self.nodes.iter().enumerate().collect();
-        all.sort_by_key(rank);
+        all.sort_by_cached_key(rank);
         all.into_iter().map(|(_, entry)| entry.spec.clone()).collect()
     }
 
@@ -255,10 +257,11 @@ impl<C: Connect> Loop<C> {
             }
         };
         tokio::select! {
+            biased;
+            () = stopped(&mut self.stop) => Woken::Stop,
             Some((node, ended)) = next_turn(&mut self.jobs, &self.tasks, &self.nodes) => {
                 Woken::Turn(node, Box::new(ended))
             }
-            () = stopped(&mut self.stop) => Woken::Stop,
             () = sleep => Woken::Time,
         }
     }
@@ -291,7 +294,7 @@ impl<C: Connect> Loop<C> {
     fn has_canary_passed(&self) -> bool {
         self.shared
             .log
-            .look(|fleet| self.canary.iter().all(|node| fleet.rows[*node].outcome().is_fine()))
+            .look(|fleet| self.canary.iter().all(|node| fleet.rows[*node].is_fine_canary()))
     }
 
     async fn ask(&mut self) -> Result<(), JournalError> {
