@@ -24,14 +24,14 @@ mod output;
 mod papers;
 #[path = "stories/restarts.rs"]
 mod restarts;
-#[path = "stories/stock.rs"]
-mod stock;
 #[path = "stories/resume.rs"]
 mod resume;
 #[path = "stories/rolling.rs"]
 mod rolling;
 #[path = "stories/runs.rs"]
 mod runs;
+#[path = "stories/stock.rs"]
+mod stock;
 #[path = "stories/three_nodes.rs"]
 mod three_nodes;
 #[path = "stories/topology.rs"]

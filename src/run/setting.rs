@@ -164,8 +164,16 @@ fn judge(ended: &mut Ended, facts: &Facts, want: Want, trouble: Option<&Trouble>
         .into_iter()
         .filter(|(is_meant, _)| *is_meant)
         .find_map(|(_, fact)| fact.why().filter(|why| is_out_of_sight(why.kind)).cloned());
-    ended.outcome = if hidden.is_some() { Outcome::Unsure } else { Outcome::Failed };
+    // What was under way when the line broke may still come to its end on the node.
+    let is_loose = matches!(trouble, Some(Trouble::Line(_)));
+    ended.outcome = match hidden.is_some() || is_loose {
+        true => Outcome::Unsure,
+        false => Outcome::Failed,
+    };
     let reason = match trouble {
+        Some(trouble @ Trouble::Line(_)) => {
+            format!("{missing}, and may still change: {}", trouble.why())
+        }
         Some(trouble) => format!("{missing}: {}", trouble.why()),
         None => format!("{missing}, although every step ended well"),
     };
