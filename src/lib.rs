@@ -3,22 +3,26 @@
 //! Data goes one way. Each room uses only the rooms above its line:
 //!
 //! ```text
-//! inventory.yaml ─► Inventory ─┐
-//!                              ├─► nodes ─► a survey of each ─► Facts ─► judge ─► Audit ─► texts
-//! nodetool status ─► Ring ─────┘            (one door: Node)
+//! inventory.yaml ─► Inventory ─┐                         ┌─ each node, when its turn comes ─┐
+//!                              ├─► nodes ─► Schedule ─►  │ look ─► plan ─► steps ─► look    │ ─► Records ─► Fleet ─► texts
+//! nodetool status ─► Ring ─────┘                         └──────────────────────────────────┘      └─► journal (resume)
 //! ```
+//!
+//! An audit is the first look of all nodes at once: `Facts ─► judge ─► Audit ─► texts`.
 //!
 //! | line | rooms | may touch |
 //! |---|---|---|
-//! | nouns | [`cassandra`], [`inventory`], [`nodeset`], [`selection`], [`node::command`], [`node::catalog`] | nothing: no tokio, files, clock, environment |
-//! | decisions | [`join`], [`audit`], [`event`], [`exit`], [`plan`], [`report`], [`schedule`] | the nouns |
+//! | nouns | [`cassandra`], [`inventory`], [`nodeset`], [`selection`], [`record`], [`node::command`], [`node::catalog`] | nothing: no tokio, files, clock, environment |
+//! | decisions | [`join`], [`audit`], [`plan`], [`schedule`], [`fleet`], [`event`], [`exit`], [`report`] | the nouns |
 //! | door | [`node`]: the one way to a node; [`node::ssh`] is the real one | SSH, its key and host files |
-//! | hands | [`run`]: turns, lines, the loop that asks | all of the above, and time |
+//! | hands | [`run`]: turns, lines, the loop that asks, the loop that changes, the journal | all of the above, time, the journal's file |
 //! | edge | [`cli`], [`edge`], `main` | terminal, files, signals, the clock |
 //!
-//! To read it: [`run::audit`] (the loop), [`node::survey`] (what one node is asked, in two
-//! commands), `node/survey.sh` (what the node does then), [`audit`] (what is made of it). A new
-//! check is a function in `audit/checks.rs`; every command that is ever sent is in
+//! To read it: [`run::audit`] (the loop that asks), [`node::survey`] (what one node is asked, in
+//! two commands), `node/survey.sh` (what the node does then), [`audit`] (what is made of it). A
+//! new check is a function in `audit/checks.rs`. Of a change: [`run::change`] (the loop),
+//! `run/turn.rs` and `run/setting.rs` (one node's turn), [`plan`] (what is to be done),
+//! [`record`] (all that a journal knows). Every command that is ever sent is in
 //! [`node::catalog`].
 //!
 //! What is not known is never told as false: see [`cassandra::fact::Fact`].

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::Path;
 
 /// Rooms that take data and return data.
-const PURE: [&str; 18] = [
+const PURE: [&str; 20] = [
     "audit",
     "cassandra",
     "event.rs",
     "exit.rs",
+    "fleet.rs",
     "human.rs",
     "inventory",
     "join.rs",
@@ -18,6 +19,7 @@ const PURE: [&str; 18] = [
     "nodeset",
     "nodeset.rs",
     "plan",
+    "record.rs",
     "report",
     "schedule",
     "schedule.rs",
