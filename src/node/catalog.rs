@@ -42,16 +42,16 @@ const LOCK_OUTPUT_LIMIT: u64 = 64 * 1024;
 
 const LOCK_SCRIPT: &str = include_str!("lock.sh");
 
-const SURVEY_SCRIPT: &str = include_str!("survey.sh");
+const SURVEY_SCRIPT: &str = concat!(include_str!("prelude.sh"), include_str!("survey.sh"));
 
 /// A listing prints some 200 bytes a set; a million sets are taken.
 const LISTING_OUTPUT_LIMIT: u64 = 256 * 1024 * 1024;
 
-const LISTING_SCRIPT: &str = include_str!("listing.sh");
-const REMOVE_SCRIPT: &str = include_str!("remove.sh");
-const DEEP_SCRIPT: &str = include_str!("deep.sh");
+const LISTING_SCRIPT: &str = concat!(include_str!("prelude.sh"), include_str!("listing.sh"));
+const REMOVE_SCRIPT: &str = concat!(include_str!("prelude.sh"), include_str!("remove.sh"));
+const DEEP_SCRIPT: &str = concat!(include_str!("prelude.sh"), include_str!("deep.sh"));
 const EDIT_SCRIPT: &str = include_str!("edit.sh");
-const SCHEMA_SCRIPT: &str = include_str!("schema.sh");
+const SCHEMA_SCRIPT: &str = concat!(include_str!("prelude.sh"), include_str!("schema.sh"));
 
 /// As for nodetool.
 const FIND_CQLSH: &str = concat!(

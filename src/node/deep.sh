@@ -7,25 +7,7 @@
 
 task=$1 sudo=$2 may_list=$3
 shift 3
-LC_ALL=C
-export LC_ALL
-PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-say() { printf '\000%s %s\000' "$1" "$2"; }
 
-# Plainly if we may, else by sudo, which must not ask (-n); it ends the shell, so it is called in
-# $( ) or a pipe alone.
-as_reader() {
-    may=$1
-    shift
-    if [ "$sudo" = always ] || { [ "$sudo" = auto ] && [ "$may" = no ]; }; then
-        exec sudo -n -- "$@"
-    else
-        exec "$@"
-    fi
-}
-
-nl='
-'
 # What others do on this disk goes first.
 command -v ionice >/dev/null && ionice -c 3 -p $$ </dev/null >/dev/null 2>&1
 
@@ -34,7 +16,7 @@ look() {
     shift
     say walk "$may"
     errors=$(
-        as_reader "$may" find -L "$@" -mindepth 4 -maxdepth 5 -type f -path '*/backups/*' \
+        as_allowed "$may" find -L "$@" -mindepth 4 -maxdepth 5 -type f -path '*/backups/*' \
             '(' -name '*-Data.db' -printf '\0f %D %i %s %T@ %p\0' -o \
             -name '*-Digest.crc32' -exec head -v -c 64 -- '{}' + ')' \
             2>&1 >&3 3>&-
@@ -82,7 +64,7 @@ sums() {
         may=no
         [ -r "$file" ] && may=yes
         sum=$(
-            as_reader "$may" cat -- "$file" </dev/null 2>/dev/null |
+            as_allowed "$may" cat -- "$file" </dev/null 2>/dev/null |
                 tr '\000-\377' "$reversed" | cksum
         )
         printf '\000sum %s %s\000' "$sum" "$file" || exit 1
@@ -96,7 +78,7 @@ if [ "$task" = list ]; then
 else
     for folder in "$@"; do
         # A name that holds a line end is left out here; the list has it, so it is told.
-        as_reader "$may_list" find -L "$folder" -mindepth 4 -maxdepth 5 -type f \
+        as_allowed "$may_list" find -L "$folder" -mindepth 4 -maxdepth 5 -type f \
             -path '*/backups/*' -name '*-Data.db' ! -path "*$nl*" -printf '%P\n' \
             2>/dev/null </dev/null | sums "$folder" || exit 1
     done

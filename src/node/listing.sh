@@ -7,22 +7,6 @@
 
 sudo=$1 keyspace=$2 table=$3 since=${4:-9999999999}
 shift 4
-LC_ALL=C
-export LC_ALL
-PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-say() { printf '\000%s %s\000' "$1" "$2"; }
-
-# Plainly if we may, else by sudo, which must not ask (-n); it ends the shell, so it is called in
-# $( ) or a pipe alone.
-as_reader() {
-    may=$1
-    shift
-    if [ "$sudo" = always ] || { [ "$sudo" = auto ] && [ "$may" = no ]; }; then
-        exec sudo -n -- "$@"
-    else
-        exec "$@"
-    fi
-}
 
 say now "$(date +%s)"
 for folder in "$@"; do
@@ -36,7 +20,7 @@ look() {
     shift
     say walk "$may"
     errors=$(
-        as_reader "$may" find -L "$@" -mindepth 1 -maxdepth 4 \
+        as_allowed "$may" find -L "$@" -mindepth 1 -maxdepth 4 \
             -type d '(' -name snapshots -o ! -path "*/$keyspace/$table-*" ')' -prune -o \
             -type d -printf '\0d %p\0' -o \
             '(' -name '*-Data.db' -o -name '*_txn_*.log' -o -newerct "@$since" ')' \

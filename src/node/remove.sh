@@ -5,27 +5,11 @@
 
 sudo=$1 folder=$2
 shift 2
-LC_ALL=C
-export LC_ALL
-PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-say() { printf '\000%s %s\000' "$1" "$2"; }
-
-# Plainly if we may, else by sudo, which must not ask (-n); it ends the shell, so it is called in
-# $( ) or a pipe alone.
-as_owner() {
-    may=$1
-    shift
-    if [ "$sudo" = always ] || { [ "$sudo" = auto ] && [ "$may" = no ]; }; then
-        exec sudo -n -- "$@"
-    else
-        exec "$@"
-    fi
-}
 
 may=no
 [ -w "$folder" ] && [ -x "$folder" ] && may=yes
 
-look() { (as_owner "$may" stat -c '%d:%i:%s:%.9Y %F' -- "$1" </dev/null); }
+look() { (as_allowed "$may" stat -c '%d:%i:%s:%.9Y %F' -- "$1" </dev/null); }
 
 # Checks one file: 0 it is the one, 1 it is not there, 2 it is another, or cannot be looked at.
 check() {
@@ -50,7 +34,7 @@ pass() {
         case $? in
             2) return 1 ;;
             0) if [ "$task" = remove ]; then
-                errors=$( (as_owner "$may" rm -f -- "$folder/$2" </dev/null) 2>&1 >/dev/null)
+                errors=$( (as_allowed "$may" rm -f -- "$folder/$2" </dev/null) 2>&1 >/dev/null)
                 # rm may grumble by way of sudo and still do it: look.
                 if look "$folder/$2" >/dev/null 2>&1; then
                     say walk-errors "${errors:-it is still there}"

@@ -5,22 +5,6 @@
 
 sudo=$1
 shift
-LC_ALL=C
-export LC_ALL
-PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-say() { printf '\000%s %s\000' "$1" "$2"; }
-
-# Plainly if we may, else by sudo, which must not ask (-n); it ends the shell, so it is called in
-# $( ) or a pipe alone.
-as_reader() {
-    may=$1
-    shift
-    if [ "$sudo" = always ] || { [ "$sudo" = auto ] && [ "$may" = no ]; }; then
-        exec sudo -n -- "$@"
-    else
-        exec "$@"
-    fi
-}
 
 # <keyspace>/<table folder>/snapshots/<name>/schema.cql lies five deep, whatever it is called.
 look() {
@@ -28,7 +12,7 @@ look() {
     shift
     say walk "$may"
     errors=$(
-        as_reader "$may" find -L "$@" -mindepth 2 -maxdepth 5 \
+        as_allowed "$may" find -L "$@" -mindepth 2 -maxdepth 5 \
             -type d -path '*/*-????????????????????????????????' -printf '\0d %d %p\0' -o \
             -path '*/snapshots/*' -name schema.cql -type f \
             -printf '\0s %d %T@ %p\0' -exec head -v -c 65536 -- '{}' + \

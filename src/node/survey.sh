@@ -6,26 +6,8 @@
 
 sudo=$1 jmx_port=${2:-7199} yaml=$3 given=$3
 shift 3
-LC_ALL=C
-export LC_ALL
-nl='
-'
-say() { printf '\000%s %s\000' "$1" "$2"; }
-
-# May this file be read by us? Then plainly; else by sudo, which must not ask (-n). It ends the
-# shell, so it is called in $( ) alone, which is a shell of its own and then needs no second one.
-as_reader() {
-    may=$1
-    shift
-    if [ "$sudo" = always ] || { [ "$sudo" = auto ] && [ "$may" = no ]; }; then
-        exec sudo -n -- "$@"
-    else
-        exec "$@"
-    fi
-}
 
 say now "$(date +%s)"
-PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 tool=$(command -v nodetool) && say nodetool "$tool"
 
 # The running Cassandra: the one whose JMX port is ours, or the only one. One program reads the
@@ -157,11 +139,11 @@ if [ -n "$yaml" ]; then
     # what lies where packages put it.
     case $yaml in "$given") ;; */../*) may=yes ;; /etc/cassandra/*) ;; *) may=yes ;; esac
     # sudo may grumble on standard error and still do it, so errors are asked for apart.
-    if text=$(as_reader "$may" cat "$yaml" 2>/dev/null); then
+    if text=$(as_allowed "$may" cat "$yaml" 2>/dev/null); then
         say yaml-text "$text"
     else
         text=''
-        say yaml-error "$(as_reader "$may" cat "$yaml" 2>&1 >/dev/null)"
+        say yaml-error "$(as_allowed "$may" cat "$yaml" 2>&1 >/dev/null)"
     fi
 fi
 
@@ -215,10 +197,10 @@ for folder in "$@"; do
         [ -r "$keyspace" ] && [ -x "$keyspace" ] || { may=no; break; }
     done
 done
-if disks=$(as_reader "$may" df -Pk -- "$@" 2>/dev/null); then
+if disks=$(as_allowed "$may" df -Pk -- "$@" 2>/dev/null); then
     say df "$disks"
 else
-    say df-error "$(as_reader "$may" df -Pk -- "$@" 2>&1 >/dev/null)"
+    say df-error "$(as_allowed "$may" df -Pk -- "$@" 2>&1 >/dev/null)"
 fi
 
 # One pass over all data folders, no process per file; `head` is started once for many TOCs.
@@ -228,7 +210,7 @@ look() {
     shift
     say walk "$may"
     errors=$(
-        as_reader "$may" find -L "$@" -maxdepth 6 \
+        as_allowed "$may" find -L "$@" -maxdepth 6 \
             -name lost+found -prune -o \
             -type d -printf '\0d %d %T@ %p\0' -o \
             '(' -path '*/backups/*' -o -path '*/snapshots/*' -o -name '*-Data.db' ')' \

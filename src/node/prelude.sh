@@ -1,0 +1,21 @@
+# What the scripts that look at files have in common; it stands before each. POSIX sh.
+
+LC_ALL=C
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL
+nl='
+'
+say() { printf '\000%s %s\000' "$1" "$2"; }
+
+# May we do this ourselves (yes, no)? Then plainly; else by sudo, which must not ask (-n). It ends
+# the shell, so it is called in $( ) or a pipe alone, which is a shell of its own.
+as_allowed() {
+    may=$1
+    shift
+    if [ "$sudo" = always ] || { [ "$sudo" = auto ] && [ "$may" = no ]; }; then
+        exec sudo -n -- "$@"
+    else
+        exec "$@"
+    fi
+}
+
