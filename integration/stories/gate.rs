@@ -30,7 +30,7 @@ fn a_node_that_falls_holds_the_others_back_until_it_is_up_or_the_time_is_over() 
     let runs = Runs::of(&lab);
     {
         // It comes back in time.
-        let two = ["disable", "--json", "--node", "10.77.0.1[12]"];
+        let two = ["disable", "--json", "--node", "10.77.0.[11-12]"];
         let mut running = runs.start(&[&two[..], &STAGGER].concat());
         runs.wait_for(0, ("turn_begun", ""));
         let broken = lab.broken(FALLING, "kill", &["start"]);
