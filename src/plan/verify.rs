@@ -99,25 +99,25 @@ pub fn judge(
 ) -> Proven {
     let mut case = Case::default();
     case.settings(facts);
-    if worth_proving(facts).is_ok() {
-        let is_off = |table: &TableName| {
-            uncovered.known().is_some_and(|known| known.off.iter().any(|off| off.is(table)))
-        };
-        // What is linked is not kept out, whatever an old snapshot says.
-        match table.filter(|table| is_off(table) && !is_linked(proofs, table)) {
-            Some(table) => case.against.push(format!(
-                "{table} keeps out of incremental backups: its schema says \
-                 incremental_backups = false"
-            )),
-            None => case.proofs(proofs),
+    case.judged(facts, table, proofs, deep, uncovered)
+}
+
+/// Judges a node on which the running process alone was to be switched on: what cassandra.yaml
+/// says of the next start is no part of the question.
+pub fn judge_live(
+    facts: &Facts,
+    proofs: &[Result<Proof, Why>],
+    uncovered: &Fact<Coverage>,
+) -> Proven {
+    let mut case = Case::default();
+    match &facts.live {
+        Fact::Known(true) => {}
+        Fact::Known(false) => case.against.push("incremental backups are off".to_owned()),
+        Fact::Unknown(why) => {
+            case.open.push(format!("whether they are on is not known: {why}"));
         }
     }
-    if let Some(deep) = deep {
-        case.deep(deep);
-    }
-    case.files(facts);
-    case.coverage(table, uncovered);
-    case.verdict()
+    case.judged(facts, None, proofs, None, uncovered)
 }
 
 fn is_linked(proofs: &[Result<Proof, Why>], table: &TableName) -> bool {
@@ -128,6 +128,35 @@ fn is_linked(proofs: &[Result<Proof, Why>], table: &TableName) -> bool {
 }
 
 impl Case {
+    fn judged(
+        mut self,
+        facts: &Facts,
+        table: Option<&TableName>,
+        proofs: &[Result<Proof, Why>],
+        deep: Option<&Result<Deep, Why>>,
+        uncovered: &Fact<Coverage>,
+    ) -> Proven {
+        if worth_proving(facts).is_ok() {
+            let is_off = |table: &TableName| {
+                uncovered.known().is_some_and(|known| known.off.iter().any(|off| off.is(table)))
+            };
+            // What is linked is not kept out, whatever an old snapshot says.
+            match table.filter(|table| is_off(table) && !is_linked(proofs, table)) {
+                Some(table) => self.against.push(format!(
+                    "{table} keeps out of incremental backups: its schema says \
+                     incremental_backups = false"
+                )),
+                None => self.proofs(proofs),
+            }
+        }
+        if let Some(deep) = deep {
+            self.deep(deep);
+        }
+        self.files(facts);
+        self.coverage(table, uncovered);
+        self.verdict()
+    }
+
     fn settings(&mut self, facts: &Facts) {
         match (&facts.live, &facts.configured()) {
             (Fact::Known(false), Fact::Known(true)) => self.against.push(
@@ -384,6 +413,20 @@ mod tests {
             let said = verdict(&facts, None, &[own(linked())], &all());
             assert_eq!(said, (ProofVerdict::NotProven, reason.to_owned()));
         }
+    }
+
+    #[test]
+    fn of_the_running_process_alone_the_file_is_not_asked() {
+        let live_only = facts(Fact::Known(true), "incremental_backups: false");
+        let of = |facts: &Facts, seen| judge_live(facts, &[own(seen)], &all()).verdict;
+        assert_eq!(of(&live_only, linked()), ProofVerdict::Proven);
+        assert_eq!(of(&live_only, not_linked()), ProofVerdict::NotProven);
+        assert_eq!(of(&live_only, Seen::NothingToFlush), ProofVerdict::Unknown);
+        let off = facts(Fact::Known(false), "incremental_backups: true");
+        assert_eq!(judge_live(&off, &[], &all()).verdict, ProofVerdict::NotProven);
+        let lost = Fact::unknown(WhyKind::Lost, "the line was lost");
+        let unknown = facts(lost, "incremental_backups: true");
+        assert_eq!(judge_live(&unknown, &[], &all()).verdict, ProofVerdict::Unknown);
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(super) async fn turn<C: Connect>(held: &Held<'_, C>, want: Want) -> Ended {
     };
     ended.before = state(&facts);
     if held.is_canary && want.on && want.halves.live && ended.outcome.is_fine() {
-        verify::check_canary(held, &mut ended).await;
+        verify::check_canary(held, want.halves, &mut ended).await;
     }
     ended
 }

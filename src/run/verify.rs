@@ -15,8 +15,8 @@ use crate::node::deep::{DeepProgress, deep};
 use crate::node::proof::{self, Ask, WAIT};
 use crate::node::uncovered::{self, uncovered};
 use crate::plan::setting::state;
-use crate::plan::verify::{ProofVerdict, Proven, judge, worth_proving};
-use crate::record::{Ended, Outcome, Step, Verify, What};
+use crate::plan::verify::{ProofVerdict, Proven, judge, judge_live, worth_proving};
+use crate::record::{Ended, Halves, Outcome, Step, Verify, What};
 
 /// How often the reading of every Data.db is written down: often enough for work of hours.
 const TELL: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
@@ -24,7 +24,7 @@ const TELL: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
 /// Takes one node through verify.
 pub(super) async fn turn<C: Connect>(held: &Held<'_, C>, how: &Verify) -> Ended {
     let mut ended = Ended::new(held.entry.name(), Outcome::Done);
-    let Examined { facts, proven, unheard } = examine(held, how, &mut ended).await;
+    let Examined { facts, proven, unheard, .. } = examine(held, how, &mut ended).await;
     ended.before = state(&facts);
     if let (ProofVerdict::Unknown, Some(why)) = (proven.verdict, unheard) {
         let end = failed(held.entry, &why);
@@ -37,9 +37,17 @@ pub(super) async fn turn<C: Connect>(held: &Held<'_, C>, how: &Verify) -> Ended 
 }
 
 /// Proves the change of a canary; a change that is not proven has failed.
-pub(super) async fn check_canary<C: Connect>(held: &Held<'_, C>, ended: &mut Ended) {
+pub(super) async fn check_canary<C: Connect>(
+    held: &Held<'_, C>,
+    halves: Halves,
+    ended: &mut Ended,
+) {
     let how = Verify { wait: WAIT, ..Verify::default() };
-    let mut proven = examine(held, &how, ended).await.proven;
+    let examined = examine(held, &how, ended).await;
+    let mut proven = match halves.config {
+        true => examined.proven,
+        false => judge_live(&examined.facts, &examined.proofs, &examined.uncovered),
+    };
     if proven.verdict != ProofVerdict::Proven {
         ended.outcome = Outcome::Failed;
         let reason = proven.reasons.first().cloned().unwrap_or_default();
@@ -53,6 +61,8 @@ pub(super) async fn check_canary<C: Connect>(held: &Held<'_, C>, ended: &mut End
 /// What came of looking and proving.
 struct Examined {
     facts: Facts,
+    proofs: Vec<Result<Proof, Why>>,
+    uncovered: Fact<Coverage>,
     proven: Proven,
     /// Why the node could not say what it was asked, if its line broke.
     unheard: Option<Why>,
@@ -65,7 +75,7 @@ async fn examine<C: Connect>(held: &Held<'_, C>, how: &Verify, ended: &mut Ended
         let uncovered = Fact::Known(Coverage::default());
         let proven = judge(&facts, how.table.as_ref(), &[], None, &uncovered);
         let unheard = unheard(&facts, &[], None);
-        return Examined { facts, proven, unheard };
+        return Examined { facts, proofs: Vec::new(), uncovered, proven, unheard };
     }
     let uncovered = keeping_out(held, how, &facts).await;
     // What keeps out of backups needs no flush to show it.
@@ -82,7 +92,7 @@ async fn examine<C: Connect>(held: &Held<'_, C>, how: &Verify, ended: &mut Ended
     };
     let proven = judge(&facts, how.table.as_ref(), &proofs, deep.as_ref(), &uncovered);
     let unheard = unheard(&facts, &proofs, deep.as_ref());
-    Examined { facts, proven, unheard }
+    Examined { facts, proofs, uncovered, proven, unheard }
 }
 
 /// Returns why something was not heard of the node: of what it says of itself, or of the proof.
