@@ -245,6 +245,16 @@ fn table_and_json_of_a_run_come_from_its_journal_alone() {
 }
 
 #[test]
+fn a_node_in_its_turn_is_cut_off_only_when_nobody_is_at_work_on_the_run() {
+    let fleet = Fleet::of(&[record(0, begun()), record(1, turn_begun("n1"))]).unwrap();
+    let cut_off = run_table::render(&fleet, None, false, false);
+    assert!(cut_off.contains("cut off") && cut_off.contains("1 unsure"), "{cut_off}");
+    let running = run_table::render(&fleet, None, false, true);
+    assert!(running.contains("1 under way"), "{running}");
+    assert!(!running.contains("cut off") && !running.contains("unsure"), "{running}");
+}
+
+#[test]
 fn records_that_begin_in_the_middle_are_no_run() {
     assert!(Fleet::of(&killed()[1..]).is_err());
     assert!(Fleet::of(&[]).is_err());

@@ -16,19 +16,19 @@ const MOST_NAMES: usize = 1;
 /// Returns the report as text. `width` is the terminal's, `None` when there is none; `is_running`
 /// says that some process is still at work on it.
 pub fn render(fleet: &Fleet, width: Option<u16>, color: bool, is_running: bool) -> String {
-    let mut text = nodes(fleet, width, color);
-    let reasons = reasons(fleet, width, color);
+    let mut text = nodes(fleet, width, color, is_running);
+    let reasons = reasons(fleet, width, color, is_running);
     if !reasons.is_empty() {
         text.push('\n');
         text.push_str(&reasons);
     }
     text.push('\n');
-    text.push_str(&summary(fleet));
+    text.push_str(&summary(fleet, is_running));
     text.push_str(&how_it_stands(fleet, is_running));
     text
 }
 
-fn nodes(fleet: &Fleet, width: Option<u16>, color: bool) -> String {
+fn nodes(fleet: &Fleet, width: Option<u16>, color: bool, is_running: bool) -> String {
     let is_proving =
         fleet.verdicts().is_some() || fleet.rows.iter().any(|row| row.verdict().is_some());
     // The narrowest terminals do without the places.
@@ -53,7 +53,11 @@ fn nodes(fleet: &Fleet, width: Option<u16>, color: bool) -> String {
         if has_room {
             cells.extend(place(&row.entry.place));
         }
-        cells.push(outcome(row.outcome(), row.is_open()));
+        cells.push(match (row.is_open(), is_running) {
+            (true, true) => Cell::new("under way"),
+            (true, false) => Cell::new("cut off").fg(Color::Magenta),
+            (false, _) => outcome(row.outcome()),
+        });
         if is_proving {
             cells.push(verdict(row.verdict()));
         }
@@ -68,7 +72,7 @@ fn nodes(fleet: &Fleet, width: Option<u16>, color: bool) -> String {
         if has_room {
             cells.extend(place(member));
         }
-        cells.push(outcome(Outcome::NotStarted, false));
+        cells.push(outcome(Outcome::NotStarted));
         table.add_row(cells);
     }
     plain::text(table)
@@ -78,8 +82,8 @@ fn place(place: &Place) -> [Cell; 2] {
     [&place.dc, &place.rack].map(|word| Cell::new(word.as_deref().unwrap_or_default()))
 }
 
-fn outcome(outcome: Outcome, is_open: bool) -> Cell {
-    let cell = Cell::new(if is_open { "cut off" } else { outcome.label() });
+fn outcome(outcome: Outcome) -> Cell {
+    let cell = Cell::new(outcome.label());
     match outcome {
         Outcome::Done => cell.fg(Color::Green),
         Outcome::NothingToDo => cell,
@@ -115,13 +119,18 @@ fn took(row: &Row) -> String {
 }
 
 /// Why nodes are not fine, and what else is worth knowing; equal texts of several nodes together.
-fn reasons(fleet: &Fleet, width: Option<u16>, color: bool) -> String {
+fn reasons(fleet: &Fleet, width: Option<u16>, color: bool, is_running: bool) -> String {
     let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
     let mut add = |text: String, name| match groups.iter_mut().find(|(known, _)| *known == text) {
         Some((_, names)) => names.push(name),
         None => groups.push((text, vec![name])),
     };
     for row in &fleet.rows {
+        if is_running && row.is_open() {
+            let step = row.step.map_or("looking", |step| step.text());
+            add(format!("under way: {step}"), row.name());
+            continue;
+        }
         if let Some(reason) = row.reason(fleet) {
             let hint = row.end.as_ref().and_then(|end| end.hint.as_deref());
             let hint = hint.map(|hint| format!("\n→ {hint}")).unwrap_or_default();
@@ -158,14 +167,20 @@ fn reasons(fleet: &Fleet, width: Option<u16>, color: bool) -> String {
     plain::text(table)
 }
 
-fn summary(fleet: &Fleet) -> String {
+fn summary(fleet: &Fleet, is_running: bool) -> String {
     let sum = fleet.summary();
+    // Only of a run that nobody is at work on is it not known what became of them.
+    let open = match is_running {
+        true => fleet.rows.iter().filter(|row| row.is_open()).count(),
+        false => 0,
+    };
     let counts = [
         (sum.done, "done"),
         (sum.nothing_to_do, "nothing to do"),
         (sum.refused, "refused"),
         (sum.failed, "failed"),
-        (sum.unsure, "unsure"),
+        (sum.unsure.saturating_sub(open), "unsure"),
+        (open, "under way"),
         (sum.not_started, "not started"),
     ];
     let mut text = format!(
