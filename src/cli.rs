@@ -204,10 +204,10 @@ pub struct Verify {
     #[arg(long)]
     pub deep: bool,
     /// How long --deep may take on one node
-    #[arg(long, value_name = "TIME", default_value = "6h", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "6h", value_parser = duration, requires = "deep")]
     pub deep_timeout: Duration,
     /// Remove the set from backups/ that the proof made, and nothing else
-    #[arg(long)]
+    #[arg(long, conflicts_with = "table")]
     pub clean_up: bool,
     /// Let cqlsh on the node be asked which tables have incremental_backups = false
     #[arg(long)]
@@ -313,8 +313,9 @@ pub struct Scheduling {
     /// And at least this long after the end of a turn
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = span)]
     pub rest: Duration,
-    /// How many nodes at once [default: 1; with --strategy rack, topology, all: what that allows,
-    /// at most 32; with --waves: a wave; with --dc-parallel: one of each data centre]
+    /// How many nodes at once [default: 1; with --strategy rack, topology, all, --per-rack, --per-dc:
+    /// what these allow, at most 32; with --waves: a wave; with --dc-parallel: one of each data
+    /// centre]
     #[arg(long, value_name = "N", value_parser = in_flight)]
     pub max_in_flight: Option<usize>,
     /// How many nodes of one rack at once
@@ -332,7 +333,8 @@ pub struct Scheduling {
     /// In which order
     #[arg(long, value_enum, default_value_t, value_name = "ORDER")]
     pub order: Order,
-    /// First these, each proven by a flush: a number of nodes, or nodes; repeatable
+    /// First these, proven by a flush where they are switched on: a number of nodes, or nodes;
+    /// repeatable. Then a question; without a terminal the run stops there, and resume goes on
     #[arg(long, value_name = "N|NODE")]
     pub canary: Vec<String>,
     /// Go on by itself this long after the canary, without a question
@@ -462,7 +464,7 @@ pub struct Ssh {
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Asking")]
 pub struct Asking {
-    /// How many nodes are asked at once
+    /// How many nodes are looked at at once; changes have --max-in-flight
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = in_flight)]
     pub in_flight: usize,
     /// How long one nodetool call may take; the node itself ends it then

@@ -230,7 +230,13 @@ impl Fleet {
     /// Returns why a node whose turn did not come was left.
     pub fn reason_left(&self, row: &Row) -> String {
         if row.entry.down {
-            return "the ring showed it down at the start; --retry-down takes it at the end".into();
+            let is_retried = self.begun.options.pointer("/scheduling/retry_down");
+            return match is_retried.and_then(serde_json::Value::as_bool) {
+                Some(true) => "the ring showed it down, at the start and at the end".into(),
+                Some(false) | None => {
+                    "the ring showed it down at the start; --retry-down takes it at the end".into()
+                }
+            };
         }
         match (&self.stopped, self.interrupted, self.finished) {
             (Some(why), ..) => format!("the run stopped before its turn: {why}"),
@@ -241,13 +247,10 @@ impl Fleet {
     }
 
     /// Returns the names of the nodes that are still to be done. A node that failed before
-    /// anything was changed on it, or of which a proof could tell nothing, is among them only when
-    /// `retry_failed`.
+    /// anything was changed on it, or that was not proven, is among them only when `retry_failed`.
     pub fn left(&self, retry_failed: bool) -> Vec<String> {
         let is_left = |row: &&Row| match row.outcome() {
-            Outcome::Done | Outcome::NothingToDo => {
-                retry_failed && row.verdict() == Some(ProofVerdict::Unknown)
-            }
+            Outcome::Done | Outcome::NothingToDo => retry_failed && !row.is_fine_and_proven(),
             Outcome::Unsure | Outcome::NotStarted => true,
             Outcome::Failed | Outcome::Refused => row.touched || retry_failed,
         };
@@ -325,7 +328,7 @@ impl Row {
 
     /// Whether others may follow it when it is a canary: it is as wanted, and what was to be proven
     /// is.
-    pub fn is_fine_canary(&self) -> bool {
+    pub fn is_fine_and_proven(&self) -> bool {
         self.outcome().is_fine()
             && self.verdict().is_none_or(|verdict| verdict == ProofVerdict::Proven)
     }
@@ -432,7 +435,7 @@ mod tests {
             });
             let fleet =
                 after([What::TurnBegun { node: "a".to_owned() }, What::Ended(Box::new(done))]);
-            assert_eq!(fleet.rows[0].is_fine_canary(), is_fine);
+            assert_eq!(fleet.rows[0].is_fine_and_proven(), is_fine);
         }
     }
 

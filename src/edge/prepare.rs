@@ -84,6 +84,11 @@ pub(super) async fn schedule(
             return Err(Fault::usage(format!("--per-dc: no node of this run is in '{dc}'")));
         }
     }
+    let is_one = wish.scheduling.strategy == Some(Strategy::One) && !wish.scheduling.dc_parallel;
+    if is_one && wish.scheduling.max_in_flight.is_some_and(|most| most > 1) {
+        return Err(Fault::usage("--strategy one lets one node run at a time, whatever the limit")
+            .hint("leave out --max-in-flight, or name another strategy"));
+    }
     let canary: BTreeSet<usize> =
         (0..entries.len()).filter(|at| canary.contains(&entries[*at].place.address)).collect();
     let scheduling = wish.scheduling;
@@ -102,7 +107,11 @@ pub(super) async fn schedule(
 fn rules(scheduling: &cli::Scheduling, job: &Job, canary: &BTreeSet<usize>, seed: u64) -> Rules {
     let allows_several =
         matches!(scheduling.strategy, Some(Strategy::Rack | Strategy::Topology | Strategy::All));
-    let allows_several = allows_several || !scheduling.waves.is_empty() || scheduling.dc_parallel;
+    let allows_several = allows_several
+        || !scheduling.waves.is_empty()
+        || !scheduling.per_dc.is_empty()
+        || scheduling.per_rack.is_some()
+        || scheduling.dc_parallel;
     let default = if allows_several { MOST_IN_FLIGHT } else { 1 };
     let max_in_flight = scheduling.max_in_flight.unwrap_or(default);
     let strategy = scheduling.strategy.unwrap_or(match max_in_flight {
@@ -146,8 +155,9 @@ fn rules(scheduling: &cli::Scheduling, job: &Job, canary: &BTreeSet<usize>, seed
 }
 
 fn slot(entry: &Entry) -> Place {
-    let word = |word: &Option<String>| word.clone().unwrap_or_default();
-    Place { dc: word(&entry.place.dc), rack: word(&entry.place.rack) }
+    // A rack that is not known is nobody else's.
+    let rack = entry.place.rack.clone().unwrap_or_else(|| format!("of {}", entry.name()));
+    Place { dc: entry.place.dc.clone().unwrap_or_default(), rack }
 }
 
 /// Which nodes share replicas, by their numbers.
@@ -170,6 +180,11 @@ async fn apart(
     for (address, others) in replicas.apart() {
         let Some(at) = number.get(&canonical(&address)) else { continue };
         apart[*at].extend(others.iter().filter_map(|other| number.get(&canonical(other))));
+    }
+    // A node of which no member is known may share ranges with any other.
+    let unknown = entries.iter().enumerate().filter(|(_, entry)| entry.place.state.is_none());
+    for (at, _) in unknown {
+        apart[at] = (0..entries.len()).filter(|other| *other != at).collect();
     }
     Ok(apart)
 }
@@ -240,7 +255,7 @@ impl Prepared {
             retry_down: self.scheduling.retry_down,
             limits: load::limits(asking),
             patience: *lock_wait,
-            terms: Terms::default(),
+            terms: Terms::outliving(asking.nodetool_timeout),
             not_before: Duration::ZERO,
             question: None,
         }

@@ -152,6 +152,9 @@ impl Targets {
         if let [word] = words
             && let Ok(count) = word.parse::<usize>()
         {
+            if count == 0 {
+                return Err(Fault::usage("--canary 0 is no canary: leave it out"));
+            }
             let up = self.entries.iter().filter(|entry| !entry.down);
             return Ok(up.take(count).map(|entry| entry.place.address.clone()).collect());
         }

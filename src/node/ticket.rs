@@ -52,6 +52,16 @@ impl Default for Terms {
     }
 }
 
+impl Terms {
+    /// Returns the usual terms, with a linger that no nodetool call of `limit` outlives.
+    pub fn outliving(limit: Duration) -> Self {
+        let terms = Self::default();
+        // The call's own end, and that of `timeout -k`, after the line's.
+        let linger = terms.linger.max(limit + Duration::from_secs(5));
+        Self { linger, ..terms }
+    }
+}
+
 /// Who has a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldBy {
@@ -108,7 +118,7 @@ impl fmt::Display for HeldBy {
         };
         write!(f, "{who}, run {run}, {verb}, since {since}")?;
         if self.is_line_dead {
-            write!(f, " (its line is dead, the lock ends within {} s)", LINGER.as_secs())?;
+            f.write_str(" (its line is dead, the lock ends in a moment)")?;
         }
         Ok(())
     }

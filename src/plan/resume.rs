@@ -73,7 +73,7 @@ pub fn skip_done(
     for at in (0..fleet.rows.len()).filter(|at| !is_left(*at)) {
         schedule.skip(at);
     }
-    let mut not_fine = canary.iter().filter(|at| !fleet.rows[**at].outcome().is_fine()).peekable();
+    let mut not_fine = canary.iter().filter(|at| !fleet.rows[**at].is_fine_and_proven()).peekable();
     if not_fine.peek().is_none() {
         schedule.go_on();
     }

@@ -22,6 +22,7 @@ use crate::inventory::NodeSpec;
 use crate::node::Connect;
 use crate::node::lock::Terms;
 use crate::node::survey::Limits;
+use crate::plan::resume;
 use crate::plan::verify::ProofVerdict;
 use crate::record::{Ended, Entry, Job, Outcome, What};
 use crate::schedule::{Ending, Next, Schedule, Stop};
@@ -201,7 +202,7 @@ impl<C: Connect> Loop<C> {
     /// Starts a node's turn when the ring lets it.
     async fn start(&mut self, node: usize) -> Result<(), JournalError> {
         self.shared.log.pause(None);
-        let witnesses = self.witnesses(node);
+        let witnesses = self.witnesses(Some(node));
         let shared = Arc::clone(&self.shared);
         let mut gate = std::pin::pin!(shared.gate.pass(&witnesses));
         loop {
@@ -236,13 +237,13 @@ impl<C: Connect> Loop<C> {
     }
 
     /// Nodes to ask for the ring: those that are done with first, which were seen to be well.
-    fn witnesses(&self, next: usize) -> Vec<NodeSpec> {
+    fn witnesses(&self, next: Option<usize>) -> Vec<NodeSpec> {
         let rank = |(at, entry): &(usize, &Entry)| {
             let is_done = self
                 .shared
                 .log
                 .look(|fleet| fleet.rows.get(*at).is_some_and(|row| row.outcome().is_fine()));
-            (entry.down, *at == next, !is_done)
+            (entry.down, Some(*at) == next, !is_done)
         };
         let mut all: Vec<(usize, &Entry)> = self.nodes.iter().enumerate().collect();
         all.sort_by_cached_key(rank);
@@ -294,7 +295,7 @@ impl<C: Connect> Loop<C> {
     fn has_canary_passed(&self) -> bool {
         self.shared
             .log
-            .look(|fleet| self.canary.iter().all(|node| fleet.rows[*node].is_fine_canary()))
+            .look(|fleet| self.canary.iter().all(|node| fleet.rows[*node].is_fine_and_proven()))
     }
 
     async fn ask(&mut self) -> Result<(), JournalError> {
@@ -321,9 +322,15 @@ impl<C: Connect> Loop<C> {
 
     /// Takes the nodes again that were down or could not be reached. Returns whether there are any.
     async fn retry_down(&mut self) -> bool {
+        let ring = self.shared.gate.ring_now(&self.witnesses(None)).await;
         let again: Vec<usize> = self.shared.log.look(|fleet| {
+            let is_still_down = |row: &crate::fleet::Row| {
+                let members = ring.iter().flat_map(|ring| &ring.members);
+                let mut its = members.filter(|member| member.address == row.entry.place.address);
+                its.any(resume::is_down)
+            };
             let is_again = |row: &crate::fleet::Row| match &row.end {
-                None => row.entry.down,
+                None => row.entry.down && !is_still_down(row),
                 Some(end) => end.unreachable,
             };
             let rows = fleet.rows.iter().enumerate();

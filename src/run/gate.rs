@@ -112,15 +112,26 @@ impl<C: Connect> Gate<C> {
         self.last.lock().await.ring.clone()
     }
 
+    /// The ring as it is now; where no node tells it, as it was seen last.
+    pub(super) async fn ring_now(&self, nodes: &[NodeSpec]) -> Option<Ring> {
+        // Nobody minds what it answers: it is kept.
+        let _ = tokio::time::timeout(LAST_ANSWER, self.ask(nodes)).await;
+        self.ring().await
+    }
+
     /// Returns why no node may start now, if so.
     async fn shut(&self, nodes: &[NodeSpec]) -> Option<String> {
-        let mut last = self.last.lock().await;
-        if let Last { ring: Some(ring), when: Some(when) } = &*last
+        if let Last { ring: Some(ring), when: Some(when) } = &*self.last.lock().await
             && when.elapsed() < FRESH
             && missing(ring, &self.rules.up).is_empty()
         {
             return None;
         }
+        self.ask(nodes).await
+    }
+
+    /// Asks for the ring, and says why no node may start now, if so.
+    async fn ask(&self, nodes: &[NodeSpec]) -> Option<String> {
         // Nothing of an earlier question is kept: lines do not last from start to start.
         let lines = Lines::new(Arc::clone(&self.connector), []);
         let (_, nobody) = mpsc::unbounded_channel();
@@ -128,7 +139,8 @@ impl<C: Connect> Gate<C> {
             Fact::Unknown(why) => Some(format!("no node tells the ring: {why}")),
             Fact::Known(told) => {
                 let missing = missing(&told.ring, &self.rules.up);
-                *last = Last { ring: Some(told.ring), when: Some(Instant::now()) };
+                *self.last.lock().await =
+                    Last { ring: Some(told.ring), when: Some(Instant::now()) };
                 let by = &told.by.host;
                 (!missing.is_empty()).then(|| format!("{} (says {by})", few(&missing)))
             }

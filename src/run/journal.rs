@@ -125,6 +125,13 @@ impl Journal {
     }
 
     fn lock(&self, run: &str) -> Result<(), JournalError> {
+        // Who lists the runs holds each journal for a moment.
+        for _ in 0..10 {
+            if self.file.try_lock().is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
         match self.file.try_lock() {
             Ok(()) => Ok(()),
             Err(TryLockError::WouldBlock) => Err(JournalError::Busy { run: run.to_owned() }),

@@ -60,6 +60,12 @@ impl Log {
     pub fn add(&self, record: Record) -> Result<(), JournalError> {
         let mut inner = self.lock();
         let written = inner.journal.add(&record);
+        // What is not written down is not begun.
+        if written.is_err()
+            && matches!(record.what, What::TurnBegun { .. } | What::StepBegun { .. })
+        {
+            return written;
+        }
         inner.fleet.take(&record);
         // Watchers get the records in the order of the journal, so they are told under the lock.
         // One that has gone is no reason to stop.

@@ -110,7 +110,9 @@ struct Work<'a> {
 async fn change<C: Connect>(held: &Held<'_, C>, want: Want, work: Work<'_>) -> Ended {
     let mut ended = Ended::new(held.entry.name(), Outcome::Done);
     let mut trouble = None;
+    let mut is_edit = false;
     for action in work.actions {
+        is_edit = matches!(action, Action::Edit(_));
         let done = match action {
             Action::Edit(edit) => {
                 ended.notes.extend(edit.warnings.iter().cloned());
@@ -123,10 +125,11 @@ async fn change<C: Connect>(held: &Held<'_, C>, want: Want, work: Work<'_>) -> E
             break;
         }
     }
-    if ended.changed.is_empty()
+    if is_edit
+        && ended.changed.is_empty()
         && let Some(Trouble::Said(why)) = &trouble
     {
-        // Nothing was changed, so there is nothing to look at again.
+        // The edit is done or not done, and it said not; a nodetool that failed may have done it.
         return refused(held.entry, why);
     }
     let facts = look_again(held).await;
