@@ -275,3 +275,26 @@ fn what_was_changed_before_the_run_was_cut_off_is_told_when_it_is_done() {
     let fleet = Fleet::of(&records).unwrap();
     assert_eq!(fleet.rows[1].end.as_ref().unwrap().changed, [Step::EditConfig]);
 }
+
+#[test]
+fn a_run_that_goes_on_waits_for_what_is_left_of_its_pauses() {
+    use ringhaul::plan::resume::{rest_of_pauses, rest_of_stagger};
+    use std::time::Duration;
+
+    let seconds = Duration::from_secs;
+    let mut records = killed();
+    records.truncate(4);
+    if let What::Begun(begun) = &mut records[0].what {
+        begun.canary = vec!["n1".to_owned()];
+    }
+    let fleet = Fleet::of(&records).unwrap();
+    // n1 started at 1 and ended at 3.
+    assert_eq!(rest_of_stagger(&fleet, seconds(10), at(4)), seconds(7));
+    assert_eq!(rest_of_pauses(&fleet, seconds(5), None, at(4)), seconds(4));
+    assert_eq!(rest_of_pauses(&fleet, seconds(5), Some(seconds(3600)), at(4)), seconds(3599));
+    assert_eq!(rest_of_pauses(&fleet, seconds(5), None, at(400)), Duration::ZERO);
+    // Once others have begun, the pause after the canary is over.
+    records.push(record(5, turn_begun("n2")));
+    let fleet = Fleet::of(&records).unwrap();
+    assert_eq!(rest_of_pauses(&fleet, seconds(0), Some(seconds(3600)), at(6)), Duration::ZERO);
+}

@@ -194,10 +194,11 @@ fn begin(
 
 /// Makes the journal under an id that no other run has.
 fn create(folder: &std::path::Path, at: jiff::Timestamp) -> Result<(Journal, String), Fault> {
-    let stem = at.strftime("%Y%m%d-%H%M%S").to_string();
+    // Runs of one second are in order too.
+    let stem = at.strftime("%Y%m%d-%H%M%S-%3f").to_string();
     let mut last = None;
     for _ in 0..16 {
-        let run = format!("{stem}-{:04x}", seed() & 0xffff);
+        let run = format!("{stem}{:x}", seed() & 0xf);
         match Journal::create(folder, &run) {
             Ok(journal) => return Ok((journal, run)),
             Err(JournalError::File { error, .. })

@@ -119,11 +119,18 @@ fn via(text: &str, inventory: Option<&Inventory>, ssh: &cli::Ssh) -> Result<Node
     {
         return Err(wrong());
     }
-    let mut endpoint = Endpoint { host, ..Endpoint::default() };
-    put_on_top(&mut endpoint, ssh);
-    endpoint.user = user.or(endpoint.user);
-    endpoint.port = port.or(endpoint.port);
-    Ok(NodeSpec::at(endpoint))
+    // One of the inventory keeps its keys and files, whatever user and port are asked for.
+    let mut node = match inventory.and_then(|inventory| inventory.node(&host)) {
+        Some(node) => node.clone(),
+        None => {
+            let mut endpoint = Endpoint { host, ..Endpoint::default() };
+            put_on_top(&mut endpoint, ssh);
+            NodeSpec::at(endpoint)
+        }
+    };
+    node.endpoint.user = user.or(node.endpoint.user);
+    node.endpoint.port = port.or(node.endpoint.port);
+    Ok(node)
 }
 
 /// `host`, `host:port`, `[2001:db8::1]:port`, `2001:db8::1`.

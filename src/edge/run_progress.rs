@@ -27,6 +27,8 @@ pub(super) struct Shown {
     /// Every event as a line of JSON on standard output.
     as_json: bool,
     bars: Option<MultiProgress>,
+    /// What the gate was said to wait for.
+    waiting: Option<String>,
 }
 
 impl Shown {
@@ -34,7 +36,7 @@ impl Shown {
         let is_terminal = std::io::stderr().is_terminal() && !is_quiet;
         let bars =
             is_terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
-        Self { fleet: fleet.clone(), is_quiet, as_json, bars }
+        Self { fleet: fleet.clone(), is_quiet, as_json, bars, waiting: None }
     }
 
     /// Whether there is somebody to ask.
@@ -92,6 +94,9 @@ impl Shown {
                 }
                 Some(Notice::Happened(record)) => {
                     self.fleet.take(&record);
+                    if let What::Waiting { why } = &record.what {
+                        self.waiting = Some(why.clone());
+                    }
                     if self.as_json {
                         as_json(&record);
                     }
@@ -112,6 +117,9 @@ impl Shown {
     /// A wait of some length is told once, elsewhere than on a terminal.
     fn tell_pause(&self, next: &Pause, last: Option<&Pause>) {
         let Some(until) = next.until else { return };
+        if self.waiting.as_ref() == Some(&next.why) {
+            return;
+        }
         let left = until.duration_since(clock::now());
         let is_long = left >= jiff::SignedDuration::from_secs(5);
         if is_long && last.map(|last| &last.why) != Some(&next.why) {

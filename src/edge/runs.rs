@@ -12,7 +12,7 @@ use super::signals::Signals;
 use super::targets::{self, Targets};
 use super::{Fault, audit, load, output, prepare, session};
 use crate::cassandra::ring::Ring;
-use crate::cli;
+use crate::cli::{self, Scheduling};
 use crate::exit::Exit;
 use crate::fleet::Fleet;
 use crate::inventory::NodeSpec;
@@ -146,8 +146,10 @@ pub(super) async fn resume(options: cli::Resume) -> Result<Exit, Fault> {
         let up = prepared.up.clone();
         let resumed = plan::resume::resumed(change::who(), &left, &prepared.targets.entries, up);
         let mut order = prepared.into_order(&kept.lock_wait, &kept.asking);
-        order.not_before =
-            plan::resume::rest_of_stagger(&fleet, kept.scheduling.stagger, clock::now());
+        let Scheduling { stagger, rest, canary_wait, .. } = kept.scheduling;
+        let now = clock::now();
+        order.not_before = plan::resume::rest_of_stagger(&fleet, stagger, now)
+            .max(plan::resume::rest_of_pauses(&fleet, rest, canary_wait, now));
         let session = session::Session {
             connector: connector_of_work,
             journal,

@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(
             blocked("dead", 1_800_100_000),
             "ops@host, run 2026-1, enable, since 2027-01-15 08:00:00 UTC \
-             (its line is dead, the lock ends within 25 s)"
+             (its line is dead, the lock ends in a moment)"
         );
     }
 

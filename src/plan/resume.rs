@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cassandra::ring::{Liveness, Member, Ring};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Row};
 use crate::record::{Entry, Job, Place, Resumed};
 use crate::schedule::Schedule;
 
@@ -88,9 +88,33 @@ pub fn rest_of_stagger(fleet: &Fleet, stagger: Duration, now: Timestamp) -> Dura
     let Some(last) = fleet.rows.iter().filter_map(|row| row.started).max() else {
         return Duration::ZERO;
     };
-    let since = Duration::try_from(now.duration_since(last));
+    rest_of(stagger, last, now)
+}
+
+/// Returns what is left of the pauses that follow the end of a turn: `rest` after any, and
+/// `canary_wait` after the canary, as long as nothing else has started.
+pub fn rest_of_pauses(
+    fleet: &Fleet,
+    rest: Duration,
+    canary_wait: Option<Duration>,
+    now: Timestamp,
+) -> Duration {
+    let is_canary = |row: &&Row| fleet.begun.canary.iter().any(|name| name == row.name());
+    let last = |rows: &mut dyn Iterator<Item = &Row>| rows.filter_map(|row| row.ended).max();
+    let after_any = last(&mut fleet.rows.iter());
+    let is_begun = fleet.rows.iter().any(|row| !is_canary(&row) && row.started.is_some());
+    let after_canary =
+        last(&mut fleet.rows.iter().filter(is_canary)).filter(|_| !is_begun).zip(canary_wait);
+    let after_any = after_any.map_or(Duration::ZERO, |last| rest_of(rest, last, now));
+    let after_canary = after_canary.map_or(Duration::ZERO, |(last, wait)| rest_of(wait, last, now));
+    after_any.max(after_canary)
+}
+
+/// What is left of a pause that began at `since`.
+fn rest_of(pause: Duration, since: Timestamp, now: Timestamp) -> Duration {
+    let gone = Duration::try_from(now.duration_since(since));
     // A clock that was set back must not stretch it.
-    stagger.saturating_sub(since.unwrap_or(stagger))
+    pause.saturating_sub(gone.unwrap_or(pause))
 }
 
 /// Returns what the journal is told: `who` takes the nodes `left` up again.

@@ -48,7 +48,7 @@ pub struct Order {
     pub patience: Duration,
     /// What the lock on a node is like.
     pub terms: Terms,
-    /// How long the first start waits: what is left of the stagger of an earlier session.
+    /// How long the first start waits: what is left of the pauses of an earlier session.
     pub not_before: Duration,
     /// Who is asked after the canary; nobody when there is no terminal.
     pub question: Option<Arc<Question>>,
@@ -145,7 +145,7 @@ impl<C: Connect> Loop<C> {
     async fn run(&mut self, not_before: Duration, retry_down: bool) -> Result<(), JournalError> {
         if !not_before.is_zero() {
             let until = clock::now().checked_add(not_before).ok();
-            let why = "the stagger of the last start is not over".to_owned();
+            let why = "the pause of the session before is not over".to_owned();
             self.shared.log.pause(Some(Pause { why, until }));
             let woken = self.wait(Some(Instant::now() + not_before)).await;
             self.wake(woken)?;

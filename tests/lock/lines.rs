@@ -62,7 +62,7 @@ async fn a_line_that_dies_keeps_the_node_for_a_while_for_all_but_its_own_run() {
     until("the ticket is marked", marked).await;
     let by = held_by(place.take(&door, &SECOND).await);
     assert!(by.is_line_dead, "{by:?}");
-    assert!(by.to_string().ends_with("(its line is dead, the lock ends within 25 s)"), "{by}");
+    assert!(by.to_string().ends_with("(its line is dead, the lock ends in a moment)"), "{by}");
     let again = place.take(&door, &FIRST).await.unwrap();
     assert_eq!(held_by(place.take(&door, &SECOND).await).run, "run-1");
     again.release().await;
