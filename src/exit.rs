@@ -51,7 +51,7 @@ impl Exit {
         let verdicts = fleet.verdicts().unwrap_or_default();
         if fleet.interrupted && sum.not_started + sum.unsure > 0 {
             Self::Interrupted
-        } else if sum.refused + sum.failed + sum.unsure > 0 || fleet.stopped.is_some() {
+        } else if sum.refused + sum.failed + sum.unsure > 0 {
             Self::Failed
         } else if sum.not_started > 0 || verdicts.unknown > 0 || !fleet.finished {
             Self::Unknown

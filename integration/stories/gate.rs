@@ -56,7 +56,7 @@ fn a_node_that_falls_holds_the_others_back_until_it_is_up_or_the_time_is_over() 
         let why = reason(of(&run, node));
         assert!(why.contains("10.77.0.13 is DN") && why.contains("5s"), "{run:#}");
     }
-    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert_eq!(ended.code, 3, "{}", ended.stderr);
 
     // Down from the start it is a row, and holds nobody back.
     let (run, ended) = runs.resume(&[]);

@@ -86,7 +86,26 @@ async fn a_node_down_at_the_start_is_a_row_and_can_be_taken_at_the_end() {
     let nodes = Nodes::new(3);
     nodes.set_down(2, true);
     let wish = Wish { retry_down: true, ..Wish::new(ENABLE) };
-    let ran = run(&nodes, &wish, "run-1").await;
+    // One that stays down is not gone to.
+    let ran = run(&nodes, &wish, "run-0").await;
+    assert_eq!(outcomes(&ran.fleet), [Done, NotStarted, Done]);
+    assert_eq!(nodes.tree(2).said(), [""; 0]);
+
+    let nodes = Nodes::new(3);
+    nodes.set_down(2, true);
+    let mut ready = begin(&nodes, &wish, "run-1").await;
+    let mut notices =
+        std::mem::replace(&mut ready.notices, tokio::sync::mpsc::unbounded_channel().1);
+    let comes_back = async {
+        let mut is_down = true;
+        while let Some(notice) = notices.recv().await {
+            let is_end = matches!(&notice, Notice::Happened(record) if matches!(record.what, What::Ended(_)));
+            if is_end && std::mem::take(&mut is_down) {
+                nodes.set_down(2, false);
+            }
+        }
+    };
+    let (ran, ()) = futures::join!(ready.work_alone(Arc::new(nodes.door())), comes_back);
     assert_eq!(outcomes(&ran.fleet), [Done; 3]);
     let order = ["+n1", "-n1", "+n3", "-n3", "+n2", "-n2"];
     assert_eq!(turns(&records(&nodes, "run-1")), order);
