@@ -386,6 +386,7 @@ mod tests {
             canary: Vec::new(),
             nodes: vec![Entry { spec, place: Place::default(), down: false }],
             unlisted: Vec::new(),
+            witnesses: Vec::new(),
             up: Vec::new(),
         }
     }

@@ -109,6 +109,9 @@ pub struct Begun {
     pub canary: Vec<String>,
     /// The nodes, in the order of their turns.
     pub nodes: Vec<Entry>,
+    /// Other nodes that can tell the ring.
+    #[serde(default)]
+    pub witnesses: Vec<NodeSpec>,
     /// Members of the ring that the run leaves out although they were selected: no inventory
     /// names them.
     pub unlisted: Vec<Place>,

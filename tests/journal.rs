@@ -51,6 +51,7 @@ fn begun() -> What {
         canary: Vec::new(),
         nodes: ["n1", "n2", "n3", "n4"].map(|name| entry(name, name == "n4")).into(),
         unlisted: Vec::new(),
+        witnesses: Vec::new(),
         up: vec!["10.0.0.1".to_owned()],
     }))
 }

@@ -186,6 +186,7 @@ fn begin(
             .map(|at| prepared.targets.entries[*at].name().to_owned())
             .collect(),
         nodes: prepared.targets.entries.clone(),
+        witnesses: prepared.targets.witnesses.clone(),
         unlisted: prepared.targets.unlisted.clone(),
         up: prepared.up.clone(),
     };

@@ -176,7 +176,8 @@ async fn prepare(
     left: &[String],
     kept: &Options,
 ) -> Result<prepare::Prepared, Fault> {
-    let specs: Vec<NodeSpec> = fleet.begun.nodes.iter().map(|entry| entry.spec.clone()).collect();
+    let nodes = fleet.begun.nodes.iter().map(|entry| &entry.spec);
+    let specs: Vec<NodeSpec> = nodes.chain(&fleet.begun.witnesses).cloned().collect();
     let ring: Ring = targets::ask(connector, &specs, &kept.asking).await?.ring;
     let entries: Vec<Entry> =
         fleet.begun.nodes.iter().map(|entry| plan::resume::as_now(entry, &ring)).collect();
@@ -188,7 +189,8 @@ async fn prepare(
         .collect();
     let canary = canary.into_iter().map(|entry| entry.place.address.clone()).collect();
     let cluster = fleet.begun.cluster.clone();
-    let targets = Targets { cluster, ring, entries, unlisted: fleet.unlisted.clone() };
+    let targets =
+        Targets { cluster, ring, entries, unlisted: fleet.unlisted.clone(), witnesses: Vec::new() };
     let mut up = targets.up(&kept.scheduling.allow_down)?;
     // What was up at the beginning has to be up, though it may be down just now.
     up.extend(targets.still_members(&fleet.begun.up, &kept.scheduling.allow_down)?);

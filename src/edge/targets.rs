@@ -17,6 +17,9 @@ use crate::run::lines::Lines;
 use crate::run::ring::Told;
 use crate::selection::Selection;
 
+/// So many nodes beside those of the run are kept to be asked for the ring.
+const MOST_WITNESSES: usize = 8;
+
 /// What a run is about to work on.
 pub(super) struct Targets {
     /// The operator's name of the cluster.
@@ -25,6 +28,8 @@ pub(super) struct Targets {
     pub(super) ring: Ring,
     /// The nodes.
     pub(super) entries: Vec<Entry>,
+    /// Other nodes that can tell the ring.
+    pub(super) witnesses: Vec<NodeSpec>,
     /// Selected members of the ring that no inventory names.
     pub(super) unlisted: Vec<Place>,
 }
@@ -58,7 +63,12 @@ pub(super) async fn find(
     };
     let all = inventory.nodes;
     let is_wanted = |member: &Member| audit::is_wanted(&selection, &all, member);
-    Ok(joined(inventory.cluster, ring, specs, connector, asking, &is_wanted).await)
+    let names: BTreeSet<String> = specs.iter().map(|spec| spec.name().to_owned()).collect();
+    let mut targets = joined(inventory.cluster, ring, specs, connector, asking, &is_wanted).await;
+    to_ask.retain(|spec| !names.contains(spec.name()));
+    to_ask.truncate(MOST_WITNESSES);
+    targets.witnesses = to_ask;
+    Ok(targets)
 }
 
 /// Asks these nodes for the ring, one after the other.
@@ -92,7 +102,7 @@ async fn joined(
         .collect();
     let unlisted = joined.unlisted.iter().map(|at| &ring.members[*at]);
     let unlisted = unlisted.filter(|member| is_wanted(member)).map(place).collect();
-    Targets { cluster, entries, unlisted, ring }
+    Targets { cluster, entries, unlisted, ring, witnesses: Vec::new() }
 }
 
 fn entry(mut spec: NodeSpec, member: Option<&Member>) -> Entry {

@@ -70,6 +70,8 @@ struct Loop<C: Connect> {
     canary: BTreeSet<usize>,
     question: Option<Arc<Question>>,
     nodes: Vec<Entry>,
+    /// Nodes that have no turn and can tell the ring.
+    others: Vec<NodeSpec>,
     jobs: JoinSet<(usize, Ended)>,
     /// Which node each task is for, should it panic.
     tasks: std::collections::HashMap<Id, usize>,
@@ -102,10 +104,8 @@ pub async fn change<C: Connect>(
         terms,
         not_before,
     } = order;
-    let (run, who, job, nodes) = log.look(|fleet| {
-        let begun = &fleet.begun;
-        (begun.run.clone(), begun.who.clone(), begun.job.clone(), begun.nodes.clone())
-    });
+    let begun = log.look(|fleet| fleet.begun.clone());
+    let (run, who, job, nodes) = (begun.run, begun.who, begun.job, begun.nodes);
     let gate = Gate::new(Arc::clone(&connector), gate, limits, Arc::clone(&log), ring);
     let shared = Arc::new(Shared {
         connector,
@@ -124,6 +124,7 @@ pub async fn change<C: Connect>(
         canary,
         question,
         nodes,
+        others: begun.witnesses,
         jobs: JoinSet::new(),
         tasks: std::collections::HashMap::new(),
         began: Instant::now(),
@@ -247,7 +248,13 @@ impl<C: Connect> Loop<C> {
         };
         let mut all: Vec<(usize, &Entry)> = self.nodes.iter().enumerate().collect();
         all.sort_by_cached_key(rank);
-        all.into_iter().map(|(_, entry)| entry.spec.clone()).collect()
+        // The node that is next comes last: it may be the one that is not well.
+        let (last, first): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|(at, entry)| Some(*at) == next || entry.down);
+        let specs = |nodes: Vec<(usize, &Entry)>| {
+            nodes.into_iter().map(|(_, entry)| entry.spec.clone()).collect::<Vec<_>>()
+        };
+        [specs(first), self.others.clone(), specs(last)].concat()
     }
 
     async fn wait(&mut self, until: Option<Instant>) -> Woken {

@@ -338,6 +338,7 @@ pub(crate) async fn begin(nodes: &Nodes, wish: &Wish, run: &str) -> Ready {
         canary,
         nodes: entries,
         unlisted: Vec::new(),
+        witnesses: Vec::new(),
         up: up(&ring),
     };
     let journal = Journal::create(&nodes.runs(), run).unwrap();
