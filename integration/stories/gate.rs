@@ -112,21 +112,22 @@ fn two_controllers_are_never_in_the_same_node_at_once() {
         assert_eq!(row["live"], row["configured"], "{row:#}");
     }
 
-    // Who does not want to wait is told whose it is. A nodetool that hangs makes it last.
+    // Who does not want to wait is told whose it is. A controller that stands still makes it last.
     let runs = Runs::of(&lab);
     {
-        let _broken = lab.broken(BROKEN, "nodetool-hang", &["nodetool-ok"]);
         let at = lab::address(BROKEN);
         let only = ["--node", &at, "--via", "10.77.0.11"];
         let running = on.start(&[&["disable"], &only[..]].concat());
         let begun = on.wait_for(0, ("begun", ""));
         wait_until_taken(&lab);
+        running.signal("STOP");
         let (run, ended) = runs.json(&[&["enable", "--lock-wait", "0s"], &only[..]].concat());
         let row = of(&run, BROKEN);
         assert_eq!((&row["outcome"], ended.code), (&json!("refused"), 2), "{row:#}");
         let (who, id) = (begun["who"].as_str(), begun["run"].as_str());
         let by = format!("{}, run {}, disable, since ", who.unwrap_or("?"), id.unwrap_or("?"));
         assert!(reason(row).starts_with(&format!("locked by {by}")), "{by}: {row:#}");
+        running.signal("CONT");
         let _ = running.end(RUN);
     }
     on.run(&["enable", "--strategy", "all"]).fine("enable");
