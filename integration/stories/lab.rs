@@ -130,10 +130,23 @@ impl Lab {
         self.run(command, arguments, LONG).fine(&format!("ring {command} {arguments:?}")).stdout
     }
 
-    fn run(&self, command: &str, arguments: &[&str], limit: Duration) -> Ended {
+    /// Runs a command of `integration/ring` that may fail.
+    pub(crate) fn run(&self, command: &str, arguments: &[&str], limit: Duration) -> Ended {
         let mut ring = Command::new(ring());
         ring.args([command, "--lab", &self.name]).args(arguments);
         Running::start(&mut ring).end(limit)
+    }
+
+    /// Runs CQL on the first node. A ring that has just come up may not agree on its schema yet.
+    #[track_caller]
+    pub(crate) fn cql(&self, statements: &str) {
+        for _ in 0..9 {
+            if self.run("cql", &["1", statements], LONG).code == 0 {
+                return;
+            }
+            thread::sleep(Duration::from_secs(2));
+        }
+        self.ring("cql", &["1", statements]);
     }
 
     /// Runs a shell script on a node, as root.

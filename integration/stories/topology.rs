@@ -23,14 +23,10 @@ pub(crate) static SIX: Plan = Plan {
 pub(crate) const ALL: [u8; 6] = [1, 2, 3, 4, 5, 6];
 
 fn prepare(lab: &Lab) {
-    lab.ring(
-        "cql",
-        &[
-            "1",
-            "CREATE KEYSPACE pairs WITH replication =
+    lab.cql(
+        "CREATE KEYSPACE IF NOT EXISTS pairs WITH replication =
                 {'class': 'SimpleStrategy', 'replication_factor': 2};
-             CREATE TABLE pairs.rows (id int PRIMARY KEY, what text);",
-        ],
+             CREATE TABLE IF NOT EXISTS pairs.rows (id int PRIMARY KEY, what text);",
     );
 }
 
@@ -50,20 +46,16 @@ fn no_two_nodes_that_share_a_range_are_in_their_turn_at_once() {
     assert_set(&lab, &ALL, false);
 
     // With a keyspace that is everywhere in one data centre, and twice in the other.
-    lab.ring(
-        "cql",
-        &[
-            "1",
-            "CREATE KEYSPACE spread WITH replication =
+    lab.cql(
+        "CREATE KEYSPACE IF NOT EXISTS spread WITH replication =
                 {'class': 'NetworkTopologyStrategy', 'dc1': 2, 'dc2': 3};",
-        ],
     );
     runs.run(&[&["enable"], &SIDE_BY_SIDE[..]].concat()).fine("enable");
     let neighbours = sharing(&lab, &["pairs", "spread"]);
     let together = self::together(&runs.turns());
     assert_eq!(together.intersection(&neighbours).collect::<Vec<_>>(), Vec::<&Pair>::new());
     assert_set(&lab, &ALL, true);
-    lab.ring("cql", &["1", "DROP KEYSPACE spread;"]);
+    lab.cql("DROP KEYSPACE IF EXISTS spread;");
 }
 
 /// Two nodes, the lower address first.
