@@ -46,4 +46,5 @@ pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod selection;
+pub mod store;
 pub mod text;

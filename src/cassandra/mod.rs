@@ -15,6 +15,7 @@ pub mod proof;
 pub mod replicas;
 pub mod ring;
 pub mod schema;
+pub mod sets;
 pub mod snapshot;
 pub mod snapshot_schema;
 pub mod socket;

@@ -1,0 +1,3 @@
+//! The only door to where backups lie.
+
+pub mod manifest;
