@@ -1,0 +1,63 @@
+//! A store whose file system is full, on a real small one.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use ringhaul::store::{Store, StoreError};
+
+use super::bench::{HOST, NOW, is_valid, keep, place};
+
+/// Set for a child that has a mount of its own: where.
+const CHILD: &str = "RINGHAUL_TEST_MOUNT";
+
+#[test]
+fn a_full_disk_is_said_and_leaves_a_valid_store() {
+    if let Ok(mount) = std::env::var(CHILD) {
+        return fill(Path::new(&mount));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // The mount is in a name space of its own and ends with it.
+    let script = "mount -t tmpfs -o size=512k,nr_inodes=300 none \"$1\" && shift && exec \"$@\"";
+    let mounted = Command::new("unshare")
+        .args(["-m", "sh", "-c", script, "sh"])
+        .arg(folder.path())
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "full::a_full_disk_is_said_and_leaves_a_valid_store"])
+        .env(CHILD, folder.path())
+        .output();
+    let output = match mounted {
+        Ok(output) => output,
+        Err(error) => return println!("left out: there is no unshare here: {error}"),
+    };
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if said.contains("unshare failed") || said.contains("must be superuser") {
+        return println!("left out: no mount may be made here: {said}");
+    }
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{said}");
+}
+
+fn fill(mount: &Path) {
+    let store = Store::open_or_make(&mount.join("store")).unwrap().0;
+    let ballast = mount.join("ballast");
+    fs::write(&ballast, vec![1; 64 * 1024]).unwrap();
+    let mut stored = 0;
+    for part in 1..200 {
+        let kept = store.writer(HOST, NOW).and_then(|writer| {
+            let places = [place("a", part as usize), place(&format!("t{part}"), 1)];
+            keep(&writer, "r", part, &places, &"x".repeat(40))
+        });
+        match kept {
+            Ok(_) => stored += 2,
+            Err(StoreError::Full { .. }) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(stored > 0 && stored < 398, "{stored}");
+    assert!(store.room().unwrap() < 64 * 1024);
+    fs::remove_file(ballast).unwrap();
+    drop(store.writer(HOST, NOW).unwrap());
+    let sets = is_valid(&store);
+    assert!(sets >= stored, "{sets} of {stored}");
+}
