@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ringhaul::audit::Verdict;
 use ringhaul::cassandra::fact::{Fact, WhyKind};
 use ringhaul::event::Event;
@@ -40,6 +41,14 @@ impl Connect for Fleet {
 }
 
 impl Node for Host {
+    async fn pour(
+        &self,
+        _: &Command,
+        _: mpsc::Sender<Bytes>,
+    ) -> std::result::Result<Ended, NodeError> {
+        panic!("nothing is poured here");
+    }
+
     async fn feed(
         &self,
         command: &Command,

@@ -14,6 +14,8 @@ mod host_keys;
 mod jump;
 #[path = "ssh/login.rs"]
 mod login;
+#[path = "ssh/pour.rs"]
+mod pour;
 
 use std::time::Duration;
 

@@ -6,12 +6,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ringhaul::cassandra::fact::{Fact, WhyKind};
 use ringhaul::cassandra::replicas::Replicas;
 use ringhaul::inventory::NodeSpec;
 use ringhaul::node::catalog::Nodetool;
 use ringhaul::node::topology::{ask_replicas, ask_tokens};
 use ringhaul::node::{Command, Ended, Endpoint, Exit, Node, NodeError, Output, Sink};
+use tokio::sync::mpsc;
 
 type Answer = Box<dyn Fn(&str, usize) -> Output + Send + Sync>;
 
@@ -39,6 +41,14 @@ impl Host {
 }
 
 impl Node for Host {
+    async fn pour(
+        &self,
+        _: &Command,
+        _: mpsc::Sender<Bytes>,
+    ) -> std::result::Result<Ended, NodeError> {
+        panic!("nothing is poured here");
+    }
+
     async fn hold(
         &self,
         _: &Command,

@@ -10,6 +10,10 @@ use std::time::Duration;
 /// stock cassandra.yaml is about 100 KiB.
 pub const DEFAULT_OUTPUT_LIMIT: u64 = 4 * 1024 * 1024;
 
+/// How long a stream may bring nothing while more is wanted. Idle I/O priority can starve a reader
+/// for a while on a busy disk; two minutes of it are a disk that hangs.
+pub const DEFAULT_STALL_LIMIT: Duration = Duration::from_secs(120);
+
 /// One command line, as it is run on a node.
 ///
 /// Its `Display` is the text a POSIX shell would be given; what goes to standard input is left
@@ -20,6 +24,7 @@ pub struct Command {
     stdin: Cow<'static, [u8]>,
     time_limit: Duration,
     output_limit: u64,
+    stall_limit: Duration,
 }
 
 impl Command {
@@ -30,6 +35,7 @@ impl Command {
             stdin: Cow::Borrowed(&[]),
             time_limit,
             output_limit: DEFAULT_OUTPUT_LIMIT,
+            stall_limit: DEFAULT_STALL_LIMIT,
         }
     }
 
@@ -44,6 +50,13 @@ impl Command {
     #[must_use]
     pub fn with_output_limit(mut self, bytes: u64) -> Self {
         self.output_limit = bytes;
+        self
+    }
+
+    /// Gives a stream up after this time without output; see [`super::Node::pour`].
+    #[must_use]
+    pub fn with_stall_limit(mut self, limit: Duration) -> Self {
+        self.stall_limit = limit;
         self
     }
 
@@ -65,6 +78,11 @@ impl Command {
     /// How many bytes of standard output are taken before the command is given up.
     pub fn output_limit(&self) -> u64 {
         self.output_limit
+    }
+
+    /// How long a stream may bring nothing while its receiver waits.
+    pub fn stall_limit(&self) -> Duration {
+        self.stall_limit
     }
 }
 

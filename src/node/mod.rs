@@ -20,6 +20,9 @@ use std::future::Future;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
 pub use command::Command;
 pub use endpoint::Endpoint;
 
@@ -39,6 +42,17 @@ pub trait Connect: Send + Sync + 'static {
         &self,
         endpoint: &Endpoint,
     ) -> impl Future<Output = Result<Self::Node, NodeError>> + Send;
+
+    /// Returns a line of its own for one stream; see [`Node::pour`].
+    ///
+    /// # Errors
+    /// As [`Connect::connect`].
+    fn connect_bulk(
+        &self,
+        endpoint: &Endpoint,
+    ) -> impl Future<Output = Result<Self::Node, NodeError>> + Send {
+        self.connect(endpoint)
+    }
 }
 
 /// A line to one node, on which several commands may run at once.
@@ -54,6 +68,22 @@ pub trait Node: Send + Sync + 'static {
         &self,
         command: &Command,
         sink: &mut Sink<'_>,
+    ) -> impl Future<Output = Result<Ended, NodeError>> + Send;
+
+    /// Runs one command to its end and sends its standard output `into` a bounded channel piece by
+    /// piece, waiting while that is full.
+    ///
+    /// A receiver that goes away gives the command up at once, as `Break` does in [`Node::feed`].
+    /// Besides the command's limits its stall limit holds: so long nothing came while there was
+    /// room for it. A receiver that takes its time stops every other command of the line, so a
+    /// stream wants a line of its own; see [`Connect::connect_bulk`].
+    ///
+    /// # Errors
+    /// As [`Node::feed`]. What came before an error has been sent.
+    fn pour(
+        &self,
+        command: &Command,
+        into: mpsc::Sender<Bytes>,
     ) -> impl Future<Output = Result<Ended, NodeError>> + Send;
 
     /// Runs a command whose standard input stays open while it is held.

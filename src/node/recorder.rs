@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
 use super::{Command, Connect, Ended, Endpoint, Exit, Node, NodeError, Sink};
 
 /// Of one answer no more than this is kept, in bytes: a transcript is to be read and sent.
@@ -46,7 +49,16 @@ impl<C: Connect> Connect for Recorder<C> {
     type Node = RecordedNode<C::Node>;
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Self::Node, NodeError> {
-        let inner = self.inner.connect(endpoint).await?;
+        self.recorded(endpoint, self.inner.connect(endpoint).await?)
+    }
+
+    async fn connect_bulk(&self, endpoint: &Endpoint) -> Result<Self::Node, NodeError> {
+        self.recorded(endpoint, self.inner.connect_bulk(endpoint).await?)
+    }
+}
+
+impl<C> Recorder<C> {
+    fn recorded<N>(&self, endpoint: &Endpoint, inner: N) -> Result<RecordedNode<N>, NodeError> {
         let file = self.folder.as_ref().map(|folder| folder.join(file_name(endpoint)));
         if let Some(file) = file.as_ref().filter(|file| self.is_new(file)) {
             let host = crate::text::visible(&endpoint.host);
@@ -75,6 +87,22 @@ impl<N: Node> Node for RecordedNode<N> {
         ended
     }
 
+    // What is poured is no text, and as long as the data of the node: its length is kept.
+    async fn pour(&self, command: &Command, into: mpsc::Sender<Bytes>) -> Result<Ended, NodeError> {
+        let Some(file) = &self.file else {
+            return self.inner.pour(command, into).await;
+        };
+        let (begin, end) = mpsc::channel(1);
+        let (ended, count) = tokio::join!(self.inner.pour(command, begin), counted(end, into));
+        let mut text = String::new();
+        push_command(&mut text, command);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "~ {count} bytes");
+        push_ended(&mut text, &ended);
+        write(file, &text, true)?;
+        ended
+    }
+
     // Written when it ends by itself or is let go; one that is broken off leaves no entry.
     async fn hold(
         &self,
@@ -97,6 +125,23 @@ impl<N: Node> Node for RecordedNode<N> {
     }
 }
 
+/// Hands on what comes and counts its bytes, until there is no more or nobody wants it.
+async fn counted(mut from: mpsc::Receiver<Bytes>, into: mpsc::Sender<Bytes>) -> u64 {
+    let mut count = 0_u64;
+    loop {
+        let piece = tokio::select! {
+            piece = from.recv() => piece,
+            () = into.closed() => None,
+        };
+        let Some(piece) = piece else { return count };
+        let length = piece.len() as u64;
+        if into.send(piece).await.is_err() {
+            return count;
+        }
+        count = count.saturating_add(length);
+    }
+}
+
 /// A sink that keeps what it hands on.
 fn kept(stdout: &mut Vec<u8>, sink: &mut Sink<'_>) -> impl FnMut(&[u8]) -> ControlFlow<()> + Send {
     move |piece: &[u8]| {
@@ -115,15 +160,26 @@ fn file_name(endpoint: &Endpoint) -> String {
     format!("{}{port}.txt", name.trim_start_matches('.'))
 }
 
-/// `$ command`, `> stdout`, `! stderr`, `= exit`. A last line without a line end has `>~`, `!~`.
+/// `$ command`, `> stdout`, `! stderr`, `= exit`. A last line without a line end has `>~`, `!~`;
+/// of a stream there is `~ bytes`.
 fn entry(command: &Command, stdout: &[u8], ended: &Result<Ended, NodeError>) -> String {
-    let mut text = "\n$".to_owned();
-    push_line(&mut text, ' ', command.to_string().as_bytes());
+    let mut text = String::new();
+    push_command(&mut text, command);
     push_lines(&mut text, '>', stdout);
+    push_ended(&mut text, ended);
+    text
+}
+
+fn push_command(text: &mut String, command: &Command) {
+    text.push_str("\n$");
+    push_line(text, ' ', command.to_string().as_bytes());
+}
+
+fn push_ended(text: &mut String, ended: &Result<Ended, NodeError>) {
     // Writing to a String cannot fail.
     let _ = match ended {
         Ok(ended) => {
-            push_lines(&mut text, '!', &ended.stderr);
+            push_lines(text, '!', &ended.stderr);
             match &ended.exit {
                 Exit::Code(code) => writeln!(text, "= exit {code}"),
                 Exit::Signal(name) => writeln!(text, "= signal {}", crate::text::visible(name)),
@@ -131,7 +187,6 @@ fn entry(command: &Command, stdout: &[u8], ended: &Result<Ended, NodeError>) -> 
         }
         Err(error) => writeln!(text, "= error {error}"),
     };
-    text
 }
 
 fn push_lines(text: &mut String, mark: char, bytes: &[u8]) {

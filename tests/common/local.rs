@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::Either;
-use ringhaul::node::{Command, Connect, Ended, Endpoint, Exit, Node, NodeError, Sink};
+use ringhaul::node::{Command, Connect, Ended, Endpoint, Exit, Node, NodeError, Sink, Stage};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Child;
+use tokio::sync::mpsc;
 
 /// Runs commands with this folder first in PATH, in the folder above it, as if that were home.
 #[derive(Clone)]
@@ -27,14 +29,53 @@ impl Connect for Local {
 
 impl Node for Local {
     async fn feed(&self, command: &Command, sink: &mut Sink<'_>) -> Result<Ended, NodeError> {
-        let mut child = self.begin(command, true);
-        let mut stdin = child.stdin.take().unwrap();
-        let write = async {
-            // A command that does not read its input is fine.
-            let _ = stdin.write_all(command.stdin()).await;
-            drop(stdin);
-        };
+        let (child, write) = self.once(command);
         end(child, write, sink).await
+    }
+
+    async fn pour(&self, command: &Command, into: mpsc::Sender<Bytes>) -> Result<Ended, NodeError> {
+        let (mut child, write) = self.once(command);
+        let (mut stdout, limit) = (child.stdout.take().unwrap(), command.output_limit());
+        let poured = async {
+            let (mut piece, mut printed) = (vec![0; 65536], 0);
+            loop {
+                let read = tokio::time::timeout(command.stall_limit(), stdout.read(&mut piece));
+                let count = tokio::select! {
+                    read = read => match read {
+                        Ok(count) => count.unwrap(),
+                        Err(_) => {
+                            let (stage, after) = (Stage::Command, command.stall_limit());
+                            return Err(NodeError::TimedOut { stage, after });
+                        }
+                    },
+                    () = into.closed() => return Err(NodeError::TooMuch { limit }),
+                };
+                printed += count as u64;
+                if count == 0 {
+                    return Ok(());
+                }
+                let sent = into.send(Bytes::copy_from_slice(&piece[..count])).await;
+                if sent.is_err() || printed > limit {
+                    return Err(NodeError::TooMuch { limit });
+                }
+            }
+        };
+        let mut errors = child.stderr.take().unwrap();
+        let mut stderr = Vec::new();
+        let said = async {
+            errors.read_to_end(&mut stderr).await.unwrap();
+            Ok(())
+        };
+        let write = async {
+            write.await;
+            Ok(())
+        };
+        let time = tokio::time::timeout(command.time_limit(), async {
+            futures::try_join!(poured, said, write)
+        });
+        let (stage, after) = (Stage::Command, command.time_limit());
+        time.await.map_err(|_| NodeError::TimedOut { stage, after })??;
+        Ok(Ended { exit: exit(&mut child).await, stderr })
     }
 
     async fn hold(
@@ -60,6 +101,18 @@ impl Node for Local {
 }
 
 impl Local {
+    /// Begins a command; its input is written by the future.
+    fn once(&self, command: &Command) -> (Child, impl Future<Output = ()> + use<>) {
+        let mut child = self.begin(command, true);
+        let mut stdin = child.stdin.take().unwrap();
+        let text = command.stdin().to_vec();
+        let write = async move {
+            // A command that does not read its input is fine.
+            let _ = stdin.write_all(&text).await;
+        };
+        (child, write)
+    }
+
     fn begin(&self, command: &Command, is_killed_on_drop: bool) -> Child {
         let path = format!("{}:/usr/bin:/bin", self.bin.display());
         // The words go through a shell as sshd would give them to one, so quoting is tested too.
@@ -106,10 +159,13 @@ async fn end(
         Either::Left(((), read)) => read.await,
         Either::Right((said, _)) => said,
     };
+    Ok(Ended { exit: exit(&mut child).await, stderr })
+}
+
+async fn exit(child: &mut Child) -> Exit {
     let status = child.wait().await.unwrap();
-    let exit = match status.code() {
+    match status.code() {
         Some(code) => Exit::Code(u32::try_from(code).unwrap()),
         None => Exit::Signal(status.to_string()),
-    };
-    Ok(Ended { exit, stderr })
+    }
 }

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ringhaul::node::{Command, Connect, Ended, Endpoint, Exit, Node, NodeError, Sink};
+use tokio::sync::mpsc;
 
 /// A folder with a text a node. A node without a text refuses the connection.
 pub(crate) struct Transcripts {
@@ -50,6 +52,8 @@ impl Replay {
                     (">~", rest) => stdout.extend(unescaped(rest)),
                     ("! ", rest) => stderr.extend([unescaped(rest), b"\n".to_vec()].concat()),
                     ("!~", rest) => stderr.extend(unescaped(rest)),
+                    // A stream was recorded by its length alone.
+                    ("~ ", _) => {}
                     ("= ", rest) => exit = Some(rest.strip_prefix("exit ").unwrap().parse()),
                     _ => panic!("{name}: no line of a transcript: {line}"),
                 }
@@ -78,6 +82,10 @@ impl Node for Replay {
             }
         }
         Ok(reply.ended)
+    }
+
+    async fn pour(&self, _: &Command, _: mpsc::Sender<Bytes>) -> Result<Ended, NodeError> {
+        panic!("{}: a transcript has no streams", self.name);
     }
 
     async fn hold(

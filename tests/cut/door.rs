@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ringhaul::node::{Command, Connect, Ended, Endpoint, Node, NodeError, Sink};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::fleet::Doors;
 use crate::local::Local;
@@ -182,6 +183,29 @@ impl Node for Line {
             Some(When::After) => {
                 let mut deaf = |_: &[u8]| ControlFlow::Continue(());
                 self.node.feed(command, &mut deaf).await.unwrap();
+            }
+        }
+        Err(self.cut().await)
+    }
+
+    async fn pour(&self, command: &Command, into: mpsc::Sender<Bytes>) -> Result<Ended, NodeError> {
+        if *self.broken.borrow() {
+            return Err(lost());
+        }
+        match self.cut.count(format!("pour {command}")).await {
+            None => {
+                tokio::select! {
+                    ended = self.node.pour(command, into) => return ended,
+                    error = self.broken() => return Err(error),
+                }
+            }
+            Some(When::Before) => {}
+            Some(When::Amid) => {
+                let _ = tokio::time::timeout(AMID, self.node.pour(command, into)).await;
+            }
+            // All of it came but the end.
+            Some(When::After) => {
+                let _ = self.node.pour(command, into).await;
             }
         }
         Err(self.cut().await)

@@ -75,7 +75,7 @@ async fn output_without_end_is_stopped_at_the_limit() {
 ///
 /// sshd passes no signal on to the commands of root, who has no privileges to separate; such a
 /// command ends only when it writes to the channel that is gone.
-fn endless(limit: Duration) -> Command {
+pub(super) fn endless(limit: Duration) -> Command {
     let script = if user() == "root" {
         "echo started; while echo x >&2; do sleep 0.05; done"
     } else {
@@ -85,7 +85,7 @@ fn endless(limit: Duration) -> Command {
 }
 
 /// Waits until the server runs no command any more; each of them is below a session.
-async fn commands_end(sshd: &Sshd) {
+pub(super) async fn commands_end(sshd: &Sshd) {
     let start = Instant::now();
     let left = || {
         let comm = |pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();

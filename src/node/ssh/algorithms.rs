@@ -55,10 +55,26 @@ const HOST_KEYS: &[Algorithm] = &[
 /// speed over a long link. That is plenty for the text of a control line.
 const CONTROL_WINDOW: u32 = 2 * 1024 * 1024;
 
+/// The same of a line that one stream has for itself: the speed of OpenSSH and more at 60 ms. From
+/// 12 MiB on sshd keeps so much in its buffer, whenever the disk outruns the network, that moving
+/// it about burns a core of the node.
+const BULK_WINDOW: u32 = 8 * 1024 * 1024;
+
+/// What a line is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Load {
+    /// Commands and their texts, several at once.
+    Control,
+    /// One stream.
+    Bulk,
+}
+
+type Key = (Vec<Algorithm>, Load);
+
 /// Configurations of russh, one for each order of host-key algorithms a fleet needs: a handful.
 #[derive(Debug, Default)]
 pub(super) struct Configs {
-    by_order: Mutex<HashMap<Vec<Algorithm>, Arc<client::Config>>>,
+    by_order: Mutex<HashMap<Key, Arc<client::Config>>>,
 }
 
 impl Configs {
@@ -66,7 +82,12 @@ impl Configs {
     ///
     /// Those types are asked for first, as OpenSSH does; else a host known by its RSA key alone
     /// shows its Ed25519 key and looks unknown.
-    pub(super) fn get(&self, known: &[Algorithm], options: &Options) -> Arc<client::Config> {
+    pub(super) fn get(
+        &self,
+        known: &[Algorithm],
+        load: Load,
+        options: &Options,
+    ) -> Arc<client::Config> {
         let mut order: Vec<Algorithm> = HOST_KEYS
             .iter()
             .filter(|ours| known.iter().any(|theirs| same_type(ours, theirs)))
@@ -75,8 +96,9 @@ impl Configs {
         let rest = HOST_KEYS.iter().filter(|ours| !order.contains(ours)).cloned();
         order = order.iter().cloned().chain(rest).collect();
         let mut by_order = self.by_order.lock().unwrap_or_else(PoisonError::into_inner);
-        let config =
-            by_order.entry(order.clone()).or_insert_with(|| Arc::new(config(order, options)));
+        let config = by_order
+            .entry((order.clone(), load))
+            .or_insert_with(|| Arc::new(config(order, load, options)));
         Arc::clone(config)
     }
 }
@@ -89,9 +111,12 @@ fn same_type(one: &Algorithm, other: &Algorithm) -> bool {
     }
 }
 
-fn config(host_keys: Vec<Algorithm>, options: &Options) -> client::Config {
+fn config(host_keys: Vec<Algorithm>, load: Load, options: &Options) -> client::Config {
     client::Config {
-        window_size: CONTROL_WINDOW,
+        window_size: match load {
+            Load::Control => CONTROL_WINDOW,
+            Load::Bulk => BULK_WINDOW,
+        },
         preferred: Preferred {
             kex: Cow::Borrowed(KEX),
             key: Cow::Owned(host_keys),
@@ -117,7 +142,7 @@ mod tests {
     fn known_types_are_asked_for_first_and_sha1_never() {
         let configs = Configs::default();
         let options = Options::default();
-        let rsa = configs.get(&[Algorithm::Rsa { hash: None }], &options);
+        let rsa = configs.get(&[Algorithm::Rsa { hash: None }], Load::Control, &options);
         assert_eq!(
             rsa.preferred.key.iter().map(ToString::to_string).collect::<Vec<_>>(),
             [
@@ -129,8 +154,10 @@ mod tests {
                 "ecdsa-sha2-nistp521",
             ]
         );
-        assert!(Arc::ptr_eq(&rsa, &configs.get(&[Algorithm::Rsa { hash: None }], &options)));
-        let none = configs.get(&[], &options);
+        let again = configs.get(&[Algorithm::Rsa { hash: None }], Load::Control, &options);
+        assert!(Arc::ptr_eq(&rsa, &again));
+        let none = configs.get(&[], Load::Bulk, &options);
+        assert!(rsa.window_size < none.window_size);
         assert_eq!(none.preferred.key.as_ref(), HOST_KEYS);
         assert_eq!(none.preferred.cipher[0].as_ref(), "aes128-gcm@openssh.com");
     }

@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::FutureExt;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::channels::{self, Slot, TERM_GRACE};
@@ -37,20 +38,11 @@ impl std::fmt::Debug for SshNode {
 
 impl Node for SshNode {
     async fn feed(&self, command: &Command, sink: &mut Sink<'_>) -> Result<Ended, NodeError> {
-        let limit = command.time_limit();
-        let (channel, slot, deadline) = channels::open(&self.line, limit).await?;
-        let (mut running, write) = Running::new(channel, slot);
-        // What cannot be written is no fault: a command may end without reading its input.
-        let stdin = async {
-            if !command.stdin().is_empty() {
-                let _ = write.data(command.stdin()).await;
-            }
-            let _ = write.eof().await;
-        };
-        match timeout_at(deadline, running.drive(command, stdin, sink)).await {
-            Ok(result) => result,
-            Err(_) => Err(NodeError::TimedOut { stage: Stage::Command, after: limit }),
-        }
+        self.once(command, Outlet::Sink(sink)).await
+    }
+
+    async fn pour(&self, command: &Command, into: mpsc::Sender<Bytes>) -> Result<Ended, NodeError> {
+        self.once(command, Outlet::Pour(into)).await
     }
 
     async fn hold(
@@ -82,7 +74,7 @@ impl Node for SshNode {
             let _ = write.eof().await;
         };
         tokio::select! {
-            result = running.drive(command, stdin, sink) => result,
+            result = running.drive(command, stdin, Outlet::Sink(sink)) => result,
             () = over(deadline.subscribe()) => {
                 Err(NodeError::TimedOut { stage: Stage::Command, after: limit })
             }
@@ -91,6 +83,70 @@ impl Node for SshNode {
 
     fn peer_address(&self) -> Option<IpAddr> {
         self.line.peer
+    }
+}
+
+impl SshNode {
+    /// Runs a command whose input is known, within its time.
+    async fn once(&self, command: &Command, outlet: Outlet<'_, '_>) -> Result<Ended, NodeError> {
+        let limit = command.time_limit();
+        let (channel, slot, deadline) = channels::open(&self.line, limit).await?;
+        let (mut running, write) = Running::new(channel, slot);
+        // What cannot be written is no fault: a command may end without reading its input.
+        let stdin = async {
+            if !command.stdin().is_empty() {
+                let _ = write.data(command.stdin()).await;
+            }
+            let _ = write.eof().await;
+        };
+        match timeout_at(deadline, running.drive(command, stdin, outlet)).await {
+            Ok(result) => result,
+            Err(_) => Err(NodeError::TimedOut { stage: Stage::Command, after: limit }),
+        }
+    }
+}
+
+/// Where standard output goes.
+enum Outlet<'a, 'b> {
+    Sink(&'a mut Sink<'b>),
+    Pour(mpsc::Sender<Bytes>),
+}
+
+impl Outlet<'_, '_> {
+    /// Hands a piece on, when there is room for it. `false`: no more is wanted.
+    async fn give(&mut self, piece: Bytes) -> bool {
+        match self {
+            Self::Sink(sink) => sink(&piece) == ControlFlow::Continue(()),
+            Self::Pour(into) => into.send(piece).await.is_ok(),
+        }
+    }
+
+    fn watch(&self) -> Watch {
+        Watch(match self {
+            Self::Sink(_) => None,
+            Self::Pour(into) => Some(into.clone()),
+        })
+    }
+}
+
+/// What a stream is given up for; what is printed into a sink never is.
+struct Watch(Option<mpsc::Sender<Bytes>>);
+
+impl Watch {
+    /// Ends when no more is wanted.
+    async fn unwanted(&self) {
+        match &self.0 {
+            None => std::future::pending().await,
+            Some(into) => into.closed().await,
+        }
+    }
+
+    /// Ends when nothing came for too long.
+    async fn stalled(&self, limit: Duration) {
+        match &self.0 {
+            None => std::future::pending().await,
+            Some(_) => sleep(limit).await,
+        }
     }
 }
 
@@ -132,7 +188,7 @@ impl Running {
         &mut self,
         command: &Command,
         stdin: impl Future<Output = ()>,
-        sink: &mut Sink<'_>,
+        mut outlet: Outlet<'_, '_>,
     ) -> Result<Ended, NodeError> {
         let (Some((read, write)), Some(slot)) = (&mut self.halves, &self.slot) else {
             return Err(NodeError::Lost { cause: "the channel is gone".into() });
@@ -141,6 +197,9 @@ impl Running {
         let text = exec_text(line.channels.word(), command);
         write.exec(true, text).await.map_err(|_| line.end.lost())?;
         let mut heard = Heard::new(line.channels.word(), command);
+        let limit = command.output_limit();
+        let stall = command.stall_limit();
+        let watch = outlet.watch();
         let mut stdin = std::pin::pin!(stdin.fuse());
         loop {
             let message = tokio::select! {
@@ -148,13 +207,21 @@ impl Running {
                 message = read.wait() => message,
                 // Only once sshd has started the command is there somebody to read it.
                 () = &mut stdin, if heard.accepted => continue,
+                () = watch.unwanted() => return Err(NodeError::TooMuch { limit }),
+                () = watch.stalled(stall) => {
+                    return Err(NodeError::TimedOut { stage: Stage::Command, after: stall });
+                }
             };
             let Some(message) = message else { break };
             if matches!(message, ChannelMsg::Close) {
                 heard.whole = true;
                 break;
             }
-            heard.take(message, sink)?;
+            if let Some(piece) = heard.take(message)?
+                && !outlet.give(piece).await
+            {
+                return Err(NodeError::TooMuch { limit });
+            }
         }
         self.closed = true;
         heard.end(|| match line.handle.is_closed() {
@@ -218,18 +285,19 @@ impl<'a> Heard<'a> {
         }
     }
 
+    /// Takes what the server says; returns what the command printed, if that is it.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "what else a server may say changes nothing"
     )]
-    fn take(&mut self, message: ChannelMsg, sink: &mut Sink<'_>) -> Result<(), NodeError> {
+    fn take(&mut self, message: ChannelMsg) -> Result<Option<Bytes>, NodeError> {
         match message {
             ChannelMsg::Success => self.accepted = true,
             ChannelMsg::Eof => self.whole = true,
             ChannelMsg::Failure => {
                 return Err(NodeError::NoCommand { cause: "it refused the request".into() });
             }
-            ChannelMsg::Data { data } => return self.stdout(&data, sink),
+            ChannelMsg::Data { data } => return self.stdout(&data),
             ChannelMsg::ExtendedData { data, ext: 1 } => {
                 let room = STDERR_KEPT.saturating_sub(self.stderr.len());
                 self.stderr.extend(data.iter().take(room));
@@ -243,10 +311,10 @@ impl<'a> Heard<'a> {
             }
             _ => {}
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn stdout(&mut self, piece: &[u8], sink: &mut Sink<'_>) -> Result<(), NodeError> {
+    fn stdout(&mut self, piece: &Bytes) -> Result<Option<Bytes>, NodeError> {
         let own = self.noise.strip(piece);
         if self.noise.is_too_much() {
             let cause = one_line(&self.noise.text(), WORDS_SHOWN);
@@ -255,14 +323,14 @@ impl<'a> Heard<'a> {
             });
         }
         if own.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let limit = self.command.output_limit();
         self.printed = self.printed.saturating_add(own.len() as u64);
-        if self.printed > limit || sink(own) == ControlFlow::Break(()) {
+        if self.printed > limit {
             return Err(NodeError::TooMuch { limit });
         }
-        Ok(())
+        Ok(Some(piece.slice_ref(own)))
     }
 
     /// Returns how the command ended, now that its channel has.
@@ -295,7 +363,7 @@ mod tests {
         let command = Command::new(["true"], Duration::from_secs(1));
         let mut heard = Heard::new("W0rd", &command);
         for message in messages {
-            heard.take(message, &mut |_: &[u8]| ControlFlow::Continue(()))?;
+            heard.take(message)?;
         }
         heard.end(|| NodeError::Lost { cause: "gone".into() })
     }

@@ -1,4 +1,4 @@
-//! Jump hosts: one connection to each, shared by all nodes behind it.
+//! Jump hosts: one connection to each, shared by all nodes behind it; a stream has its own.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
 use super::Shared;
+use super::algorithms::Load;
 use super::line::Line;
 use super::settings::Settings;
 use crate::node::{Endpoint, NodeError};
@@ -38,20 +39,25 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 impl Shared {
     /// Returns the line to the last jump host before `settings`, or none when it is reached
     /// directly.
+    ///
+    /// A stream whose receiver takes its time would stop all others that share its connection.
     pub(super) fn last_jump<'a>(
         &'a self,
         settings: &'a Settings,
         endpoint: &'a Endpoint,
-        depth: usize,
+        load: Load,
     ) -> Boxed<'a, Result<Option<Arc<Line>>, NodeError>> {
         Box::pin(async move {
             let mut chain = Vec::new();
-            self.hops(&settings.jumps, settings, endpoint, depth, &mut chain).await?;
+            self.hops(&settings.jumps, settings, endpoint, 0, &mut chain).await?;
             let mut via: Option<Arc<Line>> = None;
             for end in 1..=chain.len() {
                 let hops = chain.get(..end).unwrap_or_default();
                 let name = hops.last().map(Settings::address).unwrap_or_default();
-                let line = self.jump(hops, via.as_ref()).await;
+                let line = match load {
+                    Load::Control => self.jump(hops, via.as_ref()).await,
+                    Load::Bulk => self.own_jump(hops, via.as_ref()).await,
+                };
                 via = Some(line.map_err(|error| at_hop(error, &name, settings))?);
             }
             Ok(via)
@@ -96,6 +102,15 @@ impl Shared {
         })
     }
 
+    async fn own_jump(
+        &self,
+        hops: &[Settings],
+        via: Option<&Arc<Line>>,
+    ) -> Result<Arc<Line>, NodeError> {
+        let settings = hops.last().ok_or_else(without_host)?;
+        self.line(&Arc::new(settings.clone()), via, Load::Bulk).await.map(Arc::new)
+    }
+
     /// Returns the shared line to the last of `hops`, and makes it when there is none or it died.
     async fn jump(
         &self,
@@ -115,10 +130,8 @@ impl Shared {
             Slot::Failed(error, when) if *when >= asked => return Err(error.clone()),
             Slot::Empty | Slot::Open(_) | Slot::Failed(..) => {}
         }
-        let Some(settings) = hops.last() else {
-            return Err(NodeError::Local("a jump without a host".into()));
-        };
-        match self.line(&Arc::new(settings.clone()), via).await {
+        let settings = hops.last().ok_or_else(without_host)?;
+        match self.line(&Arc::new(settings.clone()), via, Load::Control).await {
             Ok(line) => {
                 let line = Arc::new(line);
                 *slot = Slot::Open(Arc::clone(&line));
@@ -130,6 +143,10 @@ impl Shared {
             }
         }
     }
+}
+
+fn without_host() -> NodeError {
+    NodeError::Local("a jump without a host".into())
 }
 
 /// Reads `[user@]host[:port]`, with or without `ssh://`.

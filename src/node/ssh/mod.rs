@@ -31,6 +31,7 @@ use std::time::Duration;
 pub use exec::SshNode;
 
 use super::{Connect, Endpoint, NodeError};
+use algorithms::Load;
 use chance::about;
 use line::{Failed, Line};
 use settings::Settings;
@@ -174,26 +175,35 @@ impl Connect for Ssh {
     type Node = SshNode;
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<SshNode, NodeError> {
-        let settings = Arc::new(self.shared.resolver.settle(endpoint).await?);
-        let via = self.shared.last_jump(&settings, endpoint, 0).await?;
-        let line = self.shared.line(&settings, via.as_ref()).await?;
-        Ok(SshNode { line: Arc::new(line) })
+        self.shared.connect(endpoint, Load::Control).await
+    }
+
+    async fn connect_bulk(&self, endpoint: &Endpoint) -> Result<SshNode, NodeError> {
+        self.shared.connect(endpoint, Load::Bulk).await
     }
 }
 
 impl Shared {
+    async fn connect(&self, endpoint: &Endpoint, load: Load) -> Result<SshNode, NodeError> {
+        let settings = Arc::new(self.resolver.settle(endpoint).await?);
+        let via = self.last_jump(&settings, endpoint, load).await?;
+        let line = self.line(&settings, via.as_ref(), load).await?;
+        Ok(SshNode { line: Arc::new(line) })
+    }
+
     /// Makes a line that is logged in, with the retries that are safe: nothing was asked of the
     /// server yet.
     async fn line(
         &self,
         settings: &Arc<Settings>,
         via: Option<&Arc<Line>>,
+        load: Load,
     ) -> Result<Line, NodeError> {
         let mut early = EARLY_PAUSES.iter();
         let mut refused = std::iter::once(&REFUSED_PAUSE);
         let mut waited_for_operator = false;
         loop {
-            let (pause, error) = match self.greeted(settings, via).await {
+            let (pause, error) = match self.greeted(settings, via, load).await {
                 Ok(mut line) => match self.log_in(&mut line, settings).await {
                     Ok(()) => return Ok(line),
                     // The server hung up while the operator typed a passphrase.
@@ -220,11 +230,12 @@ impl Shared {
         &self,
         settings: &Arc<Settings>,
         via: Option<&Arc<Line>>,
+        load: Load,
     ) -> Result<Line, Failed> {
         let options = &self.options;
         let found = self.host_keys.find(settings)?;
         let greeting = line::Greeting {
-            config: self.configs.get(&found.types(), options),
+            config: self.configs.get(&found.types(), load, options),
             gate: gate::Gate {
                 settings: Arc::clone(settings),
                 host_keys: Arc::clone(&self.host_keys),
