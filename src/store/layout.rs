@@ -126,7 +126,11 @@ pub fn file_name(place: &SetPlace, component: &str) -> Result<String, BadName> {
     let name = place.file_name(component);
     let is_component = place.descriptor == PAPERS
         || sstable::split_name(&name) == Some((place.descriptor.as_str(), component));
-    if is_component && is_plain(&name) { Ok(name) } else { Err(bad(component, "component")) }
+    if is_component && is_plain(component) && is_plain(&name) {
+        Ok(name)
+    } else {
+        Err(bad(component, "component"))
+    }
 }
 
 /// Looks at the id of a set.

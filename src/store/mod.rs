@@ -8,6 +8,7 @@ mod commit;
 mod durable;
 mod error;
 mod holdings;
+pub mod intake;
 pub mod layout;
 pub mod manifest;
 mod papers;

@@ -168,7 +168,6 @@ impl Writer {
 
     /// Takes note of what the disk said about bytes that it was given early: the kernel says so
     /// once, and whoever asks later hears nothing. No batch is stored any more.
-    #[expect(dead_code, reason = "the intake will")]
     pub(super) fn spoil(&self, error: StoreError) {
         self.spoilt.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
