@@ -10,6 +10,7 @@ pub mod facts;
 pub mod holdings;
 pub mod jvm;
 pub mod links;
+pub mod listing;
 pub mod nodetool;
 pub mod proof;
 pub mod replicas;

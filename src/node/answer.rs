@@ -4,15 +4,37 @@ use crate::cassandra::config::{self, Config};
 use crate::cassandra::disk::{self, Disk};
 use crate::cassandra::fact::{Fact, Why, WhyKind};
 use crate::cassandra::jvm::{self, Process};
+use crate::cassandra::listing::Listing;
 use crate::cassandra::socket;
 use crate::cassandra::tree::{Tree, TreeError};
 
 /// No segment is longer: a cassandra.yaml has 100 KiB, a batch of TOC files under 1 MiB.
 const LONGEST_SEGMENT: usize = 8 * 1024 * 1024;
 
-/// Reads the answer of `survey.sh`.
+/// What the walk at the end of the answer is read into.
+pub trait Walk {
+    /// Takes a record; `None` when it knows no such word.
+    fn take(&mut self, word: &str, value: &str) -> Option<Result<(), TreeError>>;
+
+    /// Takes what `head -v` printed.
+    fn take_files(&mut self, text: &str) -> Result<(), TreeError>;
+
+    /// Adds a data folder.
+    fn add_data_dir(&mut self, path: &str) -> Result<(), TreeError>;
+
+    /// The data folders.
+    fn data_dirs(&self) -> &[String];
+
+    /// Returns a data folder that the walk does not show.
+    fn unseen_dir(&self) -> Option<&str>;
+
+    /// Forgets what was listed.
+    fn restart(&mut self);
+}
+
+/// Reads the answer of `survey.sh` and of the walk that follows it.
 #[derive(Debug, Default)]
-pub struct Reader {
+pub struct Reader<W> {
     rest: Vec<u8>,
     process: jvm::Reader,
     processes: Option<u32>,
@@ -22,7 +44,8 @@ pub struct Reader {
     yaml_path: Option<String>,
     yaml: Option<Result<String, String>>,
     df: Option<Result<String, String>>,
-    tree: Tree,
+    tree: W,
+    may_read: bool,
     is_hidden: bool,
     listening: Option<Vec<u16>>,
     walk_errors: String,
@@ -32,7 +55,7 @@ pub struct Reader {
 
 /// What the answer says, all of it that came.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Answer<W> {
     /// The node's clock, seconds since 1970.
     pub now: Fact<i64>,
     /// The running Cassandra.
@@ -46,12 +69,22 @@ pub struct Answer {
     /// The data folders' file systems.
     pub disks: Fact<Vec<Disk>>,
     /// What lies in the data folders.
-    pub tree: Fact<Tree>,
+    pub tree: Fact<W>,
+    /// Whether the account could look there without sudo.
+    pub may_read: bool,
     /// The data folders that were looked at.
     pub data_dirs: Vec<String>,
 }
 
-impl Reader {
+impl<W: Walk> Reader<W> {
+    /// Returns a reader of the survey's own part and of a walk.
+    pub fn new(walk: W) -> Self
+    where
+        W: Default,
+    {
+        Self { tree: walk, ..Self::default() }
+    }
+
     /// Takes a piece of the answer. `false`: no more is wanted, the rest cannot be understood.
     pub fn take(&mut self, piece: &[u8]) -> bool {
         for part in piece.split_inclusive(|byte| *byte == 0) {
@@ -77,13 +110,10 @@ impl Reader {
     fn segment(&mut self, segment: &[u8]) -> Result<(), Why> {
         let text = String::from_utf8_lossy(segment);
         if text.starts_with("==> ") || text.starts_with("\n==> ") {
-            self.tree.take_tocs(text.trim_start());
-            return Ok(());
+            return Ok(self.tree.take_files(text.trim_start())?);
         }
         let (word, value) = text.split_once(' ').unwrap_or((&text, ""));
         match word {
-            "f" => return self.tree.take_file(value).map_err(Why::from),
-            "d" => return self.tree.take_folder(value).map_err(Why::from),
             "now" => self.now = value.parse().ok(),
             "processes" => self.processes = value.parse().ok(),
             "hidden" => self.is_hidden = true,
@@ -99,6 +129,7 @@ impl Reader {
             "walk" => {
                 // A second walk, with other rights, takes the place of the first.
                 self.tree.restart();
+                self.may_read = value == "yes";
                 self.walk_errors.clear();
                 self.walk_end = None;
             }
@@ -107,6 +138,9 @@ impl Reader {
             "end" => {}
             _ if self.process.take(word, value) => {}
             _ => {
+                if let Some(taken) = self.tree.take(word, value) {
+                    return Ok(taken?);
+                }
                 let text = format!(
                     "the survey's answer holds what ringhaul does not understand: {}",
                     crate::text::one_line(segment, 120)
@@ -119,7 +153,7 @@ impl Reader {
 
     /// Returns what was learnt. `cut` is why the answer broke off, if it did: what came before
     /// stands, the rest is unknown for that reason.
-    pub fn finish(self, cut: Option<Why>) -> Answer {
+    pub fn finish(self, cut: Option<Why>) -> Answer<W> {
         let missing = self
             .fault
             .or(cut)
@@ -188,8 +222,72 @@ impl Reader {
             config,
             disks,
             tree,
+            may_read: self.may_read,
             data_dirs,
         }
+    }
+}
+
+impl Walk for Tree {
+    fn take(&mut self, word: &str, value: &str) -> Option<Result<(), TreeError>> {
+        match word {
+            "f" => Some(self.take_file(value)),
+            "d" => Some(self.take_folder(value)),
+            _ => None,
+        }
+    }
+
+    fn take_files(&mut self, text: &str) -> Result<(), TreeError> {
+        self.take_tocs(text);
+        Ok(())
+    }
+
+    fn add_data_dir(&mut self, path: &str) -> Result<(), TreeError> {
+        self.add_data_dir(path)
+    }
+
+    fn data_dirs(&self) -> &[String] {
+        self.data_dirs()
+    }
+
+    fn unseen_dir(&self) -> Option<&str> {
+        self.unseen_dir()
+    }
+
+    fn restart(&mut self) {
+        self.restart();
+    }
+}
+
+impl Walk for Listing {
+    fn take(&mut self, word: &str, value: &str) -> Option<Result<(), TreeError>> {
+        match word {
+            "f" => Some(self.take_file(value)),
+            "k" => Some(self.take_linked_file(value)),
+            "d" => Some(self.take_folder(value, false)),
+            "l" => Some(self.take_folder(value, true)),
+            _ => None,
+        }
+    }
+
+    fn take_files(&mut self, text: &str) -> Result<(), TreeError> {
+        self.take_digests(text)
+    }
+
+    fn add_data_dir(&mut self, path: &str) -> Result<(), TreeError> {
+        self.add_data_dir(path)
+    }
+
+    fn data_dirs(&self) -> &[String] {
+        self.data_dirs()
+    }
+
+    fn unseen_dir(&self) -> Option<&str> {
+        self.unseen_dir()
+    }
+
+    fn restart(&mut self) {
+        self.restart();
     }
 }
 

@@ -1,11 +1,15 @@
 //! Every command line that is ever sent to a node, one function each.
 //!
+//! What ship and clean send stands in [`sets`].
+//!
 //! What each needs of sudo: the survey's `cat` of cassandra.yaml, `df` and `find` run with
 //! `sudo -n` where the account may not read the files itself; so do the `find`, `head` and `cat` of
 //! a proof, and the `stat` and `rm` that take its own set away again; and `cat`, `cp`, `dd`, `find`,
 //! `mv`, `readlink`, `rm`, `stat` and `sync` where cassandra.yaml is changed and the account does
 //! not own it. nodetool only where the inventory says so, because its password file belongs to
 //! another user. Nothing else ever does.
+
+pub mod sets;
 
 use std::time::Duration;
 
@@ -42,7 +46,8 @@ const LOCK_OUTPUT_LIMIT: u64 = 64 * 1024;
 
 const LOCK_SCRIPT: &str = include_str!("lock.sh");
 
-const SURVEY_SCRIPT: &str = concat!(include_str!("prelude.sh"), include_str!("survey.sh"));
+const SURVEY_SCRIPT: &str =
+    concat!(include_str!("prelude.sh"), include_str!("survey.sh"), include_str!("survey_walk.sh"));
 
 /// A listing prints some 200 bytes a set; a million sets are taken.
 const LISTING_OUTPUT_LIMIT: u64 = 256 * 1024 * 1024;
@@ -73,14 +78,20 @@ const FIND_NODETOOL: &str = concat!(
 ///
 /// `data` are folders to look at in place of those of the inventory or of cassandra.yaml.
 pub fn survey(spec: &NodeSpec, data: &[String], limit: Duration) -> Command {
-    let sudo = sudo_word(spec);
-    let port = spec.jmx.port.map(|port| port.to_string()).unwrap_or_default();
-    let config = spec.paths.config.clone().unwrap_or_default();
-    let mut argv = vec!["sh".into(), "-s".into(), "--".into(), sudo.into(), port, config];
-    argv.extend_from_slice(if data.is_empty() { &spec.paths.data } else { data });
+    let mut argv = ["sh", "-s", "--"].map(str::to_owned).to_vec();
+    argv.extend(survey_words(spec, data));
     Command::new(argv, limit)
         .with_stdin(SURVEY_SCRIPT.as_bytes())
         .with_output_limit(SURVEY_OUTPUT_LIMIT)
+}
+
+/// What `survey.sh` is told.
+fn survey_words(spec: &NodeSpec, data: &[String]) -> Vec<String> {
+    let port = spec.jmx.port.map(|port| port.to_string()).unwrap_or_default();
+    let config = spec.paths.config.clone().unwrap_or_default();
+    let mut words = vec![sudo_word(spec).to_owned(), port, config];
+    words.extend_from_slice(if data.is_empty() { &spec.paths.data } else { data });
+    words
 }
 
 fn sudo_word(spec: &NodeSpec) -> &'static str {

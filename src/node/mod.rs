@@ -10,6 +10,7 @@ pub mod lock;
 pub mod proof;
 pub mod recorder;
 mod segments;
+pub mod sets;
 pub mod ssh;
 pub mod survey;
 pub mod ticket;

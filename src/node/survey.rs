@@ -4,14 +4,16 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::answer::{Answer, Reader};
+use super::answer::{Answer, Reader, Walk};
 use super::catalog::{self, Nodetool};
 use super::{Command, Node, NodeError};
 use crate::cassandra::fact::{Fact, Why, WhyKind};
 use crate::cassandra::facts::Facts;
 use crate::cassandra::holdings;
+use crate::cassandra::jvm::Process;
 use crate::cassandra::nodetool::{ParseError, failure, netstats, status, statusbackup, version};
 use crate::cassandra::ring::Ring;
+use crate::cassandra::tree::Tree;
 use crate::inventory::NodeSpec;
 
 /// How long the parts of a survey may take.
@@ -30,7 +32,10 @@ pub async fn survey<N: Node>(
     tool: &mut Nodetool,
     limits: Limits,
 ) -> Facts {
-    let (answer, first_live) = tokio::join!(look(node, spec, limits), ask_live(node, tool));
+    let (answer, first_live) = tokio::join!(
+        look(node, spec, |data| catalog::survey(spec, data, limits.files), Tree::default),
+        ask_live(node, tool)
+    );
     let live = match with_what_was_learnt(tool, first_live.why(), &answer) {
         Some(better) => {
             *tool = better;
@@ -68,7 +73,7 @@ pub async fn ask_ring<N: Node>(node: &N, spec: &NodeSpec, limits: Limits) -> Fac
     if !first.why().is_some_and(may_be_elsewhere) {
         return first;
     }
-    let answer = look_at(node, &catalog::survey(spec, &[], limits.files)).await;
+    let answer = look_at(node, &catalog::survey(spec, &[], limits.files), Tree::default()).await;
     match with_what_was_learnt(&tool, first.why(), &answer) {
         Some(better) => nodetool(node, &catalog::nodetool_status(&better), sorted).await,
         None => first,
@@ -78,7 +83,7 @@ pub async fn ask_ring<N: Node>(node: &N, spec: &NodeSpec, limits: Limits) -> Fac
 /// Finds out how nodetool is called on `node`.
 pub async fn find_nodetool<N: Node>(node: &N, spec: &NodeSpec, limits: Limits) -> Nodetool {
     let mut tool = Nodetool::new(spec, limits.nodetool);
-    let answer = look_at(node, &catalog::survey(spec, &[], limits.files)).await;
+    let answer = look_at(node, &catalog::survey(spec, &[], limits.files), Tree::default()).await;
     let not_there = Why::new(WhyKind::CommandNotFound, "not looked for yet");
     if let Some(better) = with_what_was_learnt(&tool, Some(&not_there), &answer) {
         tool = better;
@@ -92,7 +97,7 @@ pub async fn ask_cluster_name<N: Node>(
     spec: &NodeSpec,
     limits: Limits,
 ) -> Option<String> {
-    let answer = look_at(node, &catalog::survey(spec, &[], limits.files)).await;
+    let answer = look_at(node, &catalog::survey(spec, &[], limits.files), Tree::default()).await;
     answer.config.known()?.1.cluster_name.clone()
 }
 
@@ -120,7 +125,7 @@ pub(crate) async fn nodetool<N: Node, T>(
 fn with_what_was_learnt(
     tool: &Nodetool,
     failure: Option<&Why>,
-    answer: &Answer,
+    answer: &Answer<Tree>,
 ) -> Option<Nodetool> {
     let is_elsewhere = may_be_elsewhere(failure?);
     let mut better = tool.clone();
@@ -140,9 +145,14 @@ fn may_be_elsewhere(why: &Why) -> bool {
     matches!(why.kind, WhyKind::CommandNotFound | WhyKind::CassandraDown)
 }
 
-/// Looks at process, settings, disks and files.
-async fn look<N: Node>(node: &N, spec: &NodeSpec, limits: Limits) -> Answer {
-    let mut answer = look_at(node, &catalog::survey(spec, &[], limits.files)).await;
+/// Looks at process, settings, disks and files, by the command that `ask` makes for data folders.
+pub(super) async fn look<N: Node, W: Walk + Default + Send>(
+    node: &N,
+    spec: &NodeSpec,
+    ask: impl Fn(&[String]) -> Command,
+    walk: impl Fn() -> W,
+) -> Answer<W> {
+    let mut answer = look_at(node, &ask(&[]), walk()).await;
     if !spec.paths.data.is_empty() {
         return answer;
     }
@@ -162,13 +172,17 @@ async fn look<N: Node>(node: &N, spec: &NodeSpec, limits: Limits) -> Answer {
             if wanted.is_empty() || (all_seen && wanted.len() == answer.data_dirs.len()) {
                 return answer;
             }
-            look_at(node, &catalog::survey(spec, &wanted, limits.files)).await
+            look_at(node, &ask(&wanted), walk()).await
         }
     }
 }
 
-async fn look_at<N: Node>(node: &N, command: &Command) -> Answer {
-    let mut reader = Reader::default();
+async fn look_at<N: Node, W: Walk + Default + Send>(
+    node: &N,
+    command: &Command,
+    walk: W,
+) -> Answer<W> {
+    let mut reader = Reader::new(walk);
     let ended = node
         .feed(command, &mut |piece: &[u8]| {
             if reader.take(piece) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -186,7 +200,7 @@ fn failed_script(ended: &super::Ended) -> Option<Why> {
         .then(|| Why::new(WhyKind::NotUnderstood, format!("the survey's script broke off: {said}")))
 }
 
-fn facts(answer: Answer, live: Fact<bool>) -> Facts {
+fn facts(answer: Answer<Tree>, live: Fact<bool>) -> Facts {
     let process = match answer.process {
         // A node may hide other accounts' processes; one that answers is there all the same.
         Fact::Known(None) if live.known().is_some() => {
@@ -194,14 +208,7 @@ fn facts(answer: Answer, live: Fact<bool>) -> Facts {
         }
         process @ (Fact::Known(_) | Fact::Unknown(_)) => process,
     };
-    let version = match &process {
-        Fact::Known(Some(process)) => process.version.clone().map_or_else(
-            || Fact::unknown(WhyKind::NotAsked, "the process does not show its version"),
-            Fact::Known,
-        ),
-        Fact::Known(None) => Fact::unknown(WhyKind::CassandraDown, "Cassandra is not running"),
-        Fact::Unknown(why) => Fact::Unknown(why.clone()),
-    };
+    let version = version_of(&process);
     let live = match (&live, &process) {
         (Fact::Unknown(why), Fact::Known(process)) if why.kind == WhyKind::CassandraDown => {
             Fact::unknown(why.kind, down_text(process.as_ref(), why))
@@ -238,7 +245,19 @@ fn facts(answer: Answer, live: Fact<bool>) -> Facts {
     }
 }
 
-fn down_text(process: Option<&crate::cassandra::jvm::Process>, why: &Why) -> String {
+/// The version that the process shows.
+pub(super) fn version_of(process: &Fact<Option<Process>>) -> Fact<String> {
+    match process {
+        Fact::Known(Some(process)) => process.version.clone().map_or_else(
+            || Fact::unknown(WhyKind::NotAsked, "the process does not show its version"),
+            Fact::Known,
+        ),
+        Fact::Known(None) => Fact::unknown(WhyKind::CassandraDown, "Cassandra is not running"),
+        Fact::Unknown(why) => Fact::Unknown(why.clone()),
+    }
+}
+
+fn down_text(process: Option<&Process>, why: &Why) -> String {
     match process {
         None => "Cassandra is not running".to_owned(),
         Some(process) => {
