@@ -7,5 +7,9 @@ mod local;
 
 #[path = "sets/list.rs"]
 mod list;
+#[path = "sets/remove.rs"]
+mod remove;
+#[path = "sets/stream.rs"]
+mod stream;
 #[path = "sets/tree.rs"]
 mod tree;

@@ -428,7 +428,7 @@ fn is_log_of_compaction(name: &str) -> bool {
 }
 
 /// `1795227633.1597618940`: seconds and a fraction of any length, as nanoseconds.
-pub(super) fn time(text: &str) -> Option<i64> {
+pub(crate) fn time(text: &str) -> Option<i64> {
     let (seconds, fraction) = text.split_once(['.', ',']).unwrap_or((text, "0"));
     if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

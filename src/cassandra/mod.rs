@@ -22,4 +22,5 @@ pub mod snapshot_schema;
 pub mod socket;
 pub mod sstable;
 pub mod table_name;
+pub mod toc;
 pub mod tree;

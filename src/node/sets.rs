@@ -1,7 +1,13 @@
 //! The sets of a node: listed, looked at again, removed. nodetool is not asked, so Cassandra may
 //! be down.
 
+mod look;
+mod removal;
+
 use std::time::Duration;
+
+pub use look::{look_again, tocs};
+pub use removal::{Removal, Removed, remove};
 
 use super::answer::Answer;
 use super::survey;

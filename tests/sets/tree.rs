@@ -1,6 +1,7 @@
 //! A node's files in a folder of their own.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,6 +60,21 @@ impl Tree {
         std::os::unix::fs::symlink(self.path(to), from).unwrap();
     }
 
+    /// Puts a program of this name before the real one.
+    pub(crate) fn program(&self, name: &str, body: &str) {
+        self.write(&format!("bin/{name}"), &format!("#!/bin/sh\n{body}\n"));
+        let may_run = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(self.path(&format!("bin/{name}")), may_run).unwrap();
+    }
+
+    /// A sudo that does what it is asked, and keeps in mind what that was.
+    pub(crate) fn sudo(&self) -> FalseSudo<'_> {
+        let log = self.text("sudo.log");
+        let _ = fs::remove_file(&log);
+        self.program("sudo", &format!("shift 2; echo \"$1\" >>{log}; exec \"$@\""));
+        FalseSudo(self)
+    }
+
     pub(crate) fn door(&self) -> Local {
         Local { bin: self.path("bin") }
     }
@@ -91,7 +107,20 @@ impl Tree {
     }
 }
 
-/// `place [origin]: components` of each.
+pub(crate) struct FalseSudo<'a>(&'a Tree);
+
+impl FalseSudo<'_> {
+    pub(crate) fn asked(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.0.path("sudo.log")).unwrap_or_default();
+        log.lines().map(str::to_owned).collect()
+    }
+
+    pub(crate) fn refuse(&self) {
+        self.0.program("sudo", "echo 'sudo: a password is required' >&2; exit 1");
+    }
+}
+
+/// `place: components` of each.
 pub(crate) fn shown(sets: &[FoundSet]) -> Vec<String> {
     let line = |set: &FoundSet| {
         let components: Vec<_> = set.files.iter().map(|file| &*file.component).collect();

@@ -1,12 +1,13 @@
 //! The commands of ship and clean: list the sets, stream them, look again, remove them.
 //!
 //! What each needs of sudo, where the account may not do it itself: the list `find` (which runs
-//! `head`) and `df` and, of cassandra.yaml, `cat`.
+//! `head`), `df` and, of cassandra.yaml, `cat`; TOC files `head`; the stream `tar`; the look after
+//! it `stat`; the removal `stat` and `rm`, where the account may not write into the folder.
 
 use std::time::Duration;
 
-use super::{SURVEY_OUTPUT_LIMIT, survey_words};
-use crate::inventory::NodeSpec;
+use super::{GRACE, SURVEY_OUTPUT_LIMIT, seconds, sudo_word, survey_words};
+use crate::inventory::{NodeSpec, Sudo};
 use crate::node::Command;
 
 const SETS_SCRIPT: &str = concat!(
@@ -15,6 +16,33 @@ const SETS_SCRIPT: &str = concat!(
     include_str!("../survey.sh"),
     include_str!("../sets.sh"),
 );
+
+const REMOVE_SCRIPT: &str =
+    concat!(include_str!("../prelude.sh"), include_str!("../remove_sets.sh"));
+
+/// Takes a script off standard input up to the line `#data` and runs it; the rest of the input is
+/// the script's. A shell's `read` takes no byte too many from a pipe, where `sh -s` may.
+const LOAD: &str = concat!(
+    "n=$(echo; echo x); n=${n%x}; t=; while IFS= read -r l; do ",
+    r##"case $l in "#data") break ;; esac; t=$t$l$n; done; eval "$t""##,
+);
+
+/// Writes 64 KiB at once: what a pipe holds.
+const BLOCKS: u64 = 128;
+
+/// What others do on the node goes first. `tar` is told each name and follows none; a second link
+/// to a file comes whole, not as a reference; names come as they were given.
+const STREAM: &str = concat!(
+    "LC_ALL=C PATH=$PATH:/usr/local/bin:/usr/bin:/bin; export LC_ALL PATH; ",
+    "command -v ionice >/dev/null && ionice -c 3 -p $$ </dev/null >/dev/null 2>&1; ",
+    "run=; command -v nice >/dev/null && run=\"nice -n 19\"; ",
+    "case $0 in sudo) run=\"$run sudo -n --\" ;; esac; ",
+    "exec $run tar --create --file=- --format=gnu --blocking-factor=128 --no-recursion ",
+    "--hard-dereference --numeric-owner -P --null -T -",
+);
+
+/// A stream slower than this, in bytes a second, is given up in the end.
+const SLOWEST_STREAM: u64 = 64 * 1024;
 
 /// Looks at process, cassandra.yaml and disks, and lists the sets in backups and, if one is named,
 /// in a snapshot; see `sets.sh`. The name must have passed
@@ -28,4 +56,92 @@ pub fn list(spec: &NodeSpec, snapshot: Option<&str>, data: &[String], limit: Dur
     Command::new(argv, limit)
         .with_stdin(SETS_SCRIPT.as_bytes())
         .with_output_limit(SURVEY_OUTPUT_LIMIT)
+}
+
+/// Prints the TOC files at `paths`, each behind its name; at most `bytes` in all are taken.
+pub fn tocs(
+    spec: &NodeSpec,
+    may_read: bool,
+    paths: &[String],
+    bytes: u64,
+    limit: Duration,
+) -> Command {
+    let most = crate::cassandra::toc::MOST_BYTES.to_string();
+    of_each(spec, may_read, &["head", "-v", "-c", &most, "--"], paths, limit)
+        .with_output_limit(bytes)
+}
+
+/// Tells of the files at `paths`, and of no link's target: device, inode, size, time, kind, number
+/// of links, name.
+pub fn stat(spec: &NodeSpec, may_read: bool, paths: &[String], limit: Duration) -> Command {
+    of_each(spec, may_read, &["stat", "-c", STAT_FORMAT, "--"], paths, limit)
+        .with_output_limit(paths.iter().map(|path| path.len() as u64 + 200).sum())
+}
+
+/// What [`stat`] prints of a file; see [`crate::node::sets`].
+const STAT_FORMAT: &str = "%d:%i:%s:%.9Y:%f:%h %n";
+
+/// Writes the files, each a path and its size, to standard output as a tar stream; for
+/// [`Node::pour`](crate::node::Node::pour). More than these sizes make is not taken.
+pub fn stream(spec: &NodeSpec, may_read: bool, files: &[(String, u64)]) -> Command {
+    let bytes = stream_bytes(files);
+    let limit = Duration::from_secs(3600 + bytes / SLOWEST_STREAM);
+    let sudo = if needs_sudo(spec, may_read) { "sudo" } else { "plain" };
+    let time = seconds(limit);
+    Command::new(["timeout", "-k", "2", &time, "sh", "-c", STREAM, sudo], limit + GRACE)
+        .with_stdin(with_nuls(files.iter().map(|(path, _)| path)))
+        .with_output_limit(bytes)
+}
+
+/// The length of a tar stream of these files, each a path and its size.
+pub fn stream_bytes(files: &[(String, u64)]) -> u64 {
+    let blocks = |bytes: u64| bytes.div_ceil(512);
+    // A name of more than 100 bytes comes as a file of its own before its file.
+    let name = |path: &str| match path.len() as u64 {
+        0..=100 => 0,
+        length => 1 + blocks(length + 1),
+    };
+    let file = |(path, size): &(String, u64)| (1 + name(path)).saturating_add(blocks(*size));
+    let sum = crate::human::sum(files.iter().map(file)).saturating_add(2);
+    sum.div_ceil(BLOCKS).saturating_mul(BLOCKS * 512)
+}
+
+/// Removes files, each only if its whole set is still what it was; see `remove_sets.sh`, which
+/// says what `lines` are.
+pub fn remove(spec: &NodeSpec, lines: &str, limit: Duration) -> Command {
+    let text = format!("{REMOVE_SCRIPT}#data\n{lines}");
+    // Each path may come back twice, with what stat says of it.
+    let bytes = lines.len() as u64 * 3 + 64 * 1024;
+    let time = seconds(limit);
+    let argv = ["timeout", "-k", "2", &time, "sh", "-c", LOAD, "sh", sudo_word(spec)];
+    Command::new(argv, limit + GRACE).with_stdin(text.into_bytes()).with_output_limit(bytes)
+}
+
+/// Runs a program with `paths` behind its arguments, as few times as they allow.
+fn of_each(
+    spec: &NodeSpec,
+    may_read: bool,
+    program: &[&str],
+    paths: &[String],
+    limit: Duration,
+) -> Command {
+    let time = seconds(limit);
+    let mut argv = vec!["timeout", "-k", "2", &time, "xargs", "-0", "-r"];
+    if needs_sudo(spec, may_read) {
+        argv.extend(["sudo", "-n", "--"]);
+    }
+    argv.extend_from_slice(program);
+    Command::new(argv, limit + GRACE).with_stdin(with_nuls(paths.iter()))
+}
+
+fn needs_sudo(spec: &NodeSpec, may_read: bool) -> bool {
+    match spec.sudo {
+        Sudo::Always => true,
+        Sudo::Auto => !may_read,
+        Sudo::Never => false,
+    }
+}
+
+fn with_nuls<'a>(paths: impl Iterator<Item = &'a String>) -> Vec<u8> {
+    paths.flat_map(|path| path.bytes().chain([0])).collect()
 }

@@ -1,0 +1,94 @@
+# Removes the files of sets in backups; of a set that is not what it was, none.
+#
+# Arguments: sudo (auto, never, always).
+# Input: for each file a line `PATH <tab> 0 <tab> DEVICE:INODE:SIZE:TIME <tab> SET`; no path holds a
+# tab or a line end, and no two sets have the beginning of their files' paths in common.
+# Answer: segments between NULs, each a word, a space, and a value.
+#
+# No process per file, nothing recursive, no pattern, and no folder: rm is given names alone.
+
+sudo=$1
+tab='	'
+list=$(cat)
+
+# One folder that is not ours to write to, and all is asked of sudo. One that is gone is no such.
+may=$(
+    printf '%s\n' "$list" | {
+        last=''
+        while IFS=$tab read -r path _; do
+            dir=${path%/*}
+            [ "$dir" = "$last" ] && continue
+            last=$dir
+            [ -w "$dir" ] && [ -x "$dir" ] && continue
+            [ ! -e "$dir" ] && [ -x "${dir%/*}" ] && continue
+            echo no
+            break
+        done
+    }
+)
+run=''
+case $sudo$may in always* | autono) run='sudo -n --' ;; esac
+
+# A program for many of the lines' paths at once.
+each() {
+    lines=$1
+    shift
+    printf '%s\n' "$lines" | cut -f 1 | tr '\n' '\000' | xargs -0 $run "$@"
+}
+
+# What is there now. What cannot be seen for any other reason than that it is gone is a fault.
+look() {
+    found=$(each "$list" stat -c "%n${tab}1${tab}%d:%i:%s:%.9Y:%F${tab}%h" -- 2>/dev/null)
+    case $? in
+        0) return 0 ;;
+        123) ;;
+        *) say walk-errors 'stat was ended'; return 1 ;;
+    esac
+    errors=$(
+        each "$list" stat -c %i -- 2>&1 >/dev/null |
+            grep -v -e 'No such file or directory$' -e 'unable to resolve host'
+    )
+    [ -z "$errors" ] && return 0
+    say walk-errors "$(printf '%s' "$errors" | head -c 8192)"
+    return 1
+}
+
+# Prints the paths of sets that are what they were, as far as they are there.
+whole() {
+    printf '%s\n%s\n' "$list" "$found" | sort -t "$tab" -k 1,1 -k 2,2 | {
+        set='' good=''
+        while IFS=$tab read -r path kind what more; do
+            case $kind in
+                0)
+                    if [ "$more" != "$set" ]; then
+                        [ -n "$good" ] && printf '%s' "$good"
+                        set=$more good='' is_other=''
+                    fi
+                    want=$what at=$path
+                    ;;
+                1)
+                    [ "$path" = "$at" ] || exit 1
+                    case $what in
+                        "$want:regular file" | "$want:regular empty file")
+                            [ -z "$is_other" ] && good=$good$path$nl
+                            ;;
+                        *) is_other=yes good='' ;;
+                    esac
+                    ;;
+            esac
+        done
+        [ -n "$good" ] && printf '%s' "$good"
+        :
+    }
+}
+
+if look; then
+    say before "$found"
+    good=$(whole) || good=''
+    if [ -n "$good" ]; then
+        errors=$(each "$good" rm -f -- 2>&1 >/dev/null)
+        [ -n "$errors" ] && say rm-errors "$(printf '%s' "$errors" | head -c 8192)"
+    fi
+    look && say after "$found"
+fi
+say end ok
