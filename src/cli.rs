@@ -1,5 +1,7 @@
 //! The command line. The doc comments are the help.
 
+pub mod haul;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +32,8 @@ Examples:
   ringhaul enable --dry-run                             what enabling everywhere would do
   ringhaul enable --stagger 10m                         one node after the other
   ringhaul verify                                       prove that links appear, on every node
+  ringhaul ship --to /mnt/nas/cassandra                 store every set of every node
+  ringhaul clean --to /mnt/nas/cassandra                remove from the nodes what is stored
 
 Exit codes:
     0  all enabled and aligned; all done; all proven
@@ -53,7 +57,11 @@ pub enum Verb {
     Disable(Setting),
     /// Prove on each node that a flush is linked into backups/
     Verify(Verify),
-    /// List the runs of enable, disable and verify, or show one
+    /// Store what is in backups/, every complete set of every node, in a folder
+    Ship(haul::Ship),
+    /// Remove from backups/ what the store is proven to hold
+    Clean(haul::Clean),
+    /// List the runs of verbs that work node after node, or show one
     Runs(Runs),
     /// Go on with a run that was stopped, cut off or killed: do what is not done
     Resume(Resume),
@@ -267,6 +275,9 @@ pub enum WhatOfRuns {
         /// Its id, the beginning of it, or `last`
         #[arg(value_name = "RUN")]
         run: String,
+        /// Of ship and clean: count by table, too
+        #[arg(long)]
+        by_table: bool,
     },
 }
 
@@ -286,6 +297,9 @@ pub struct Resume {
     /// Take nodes again that failed or were refused
     #[arg(long)]
     pub retry_failed: bool,
+    /// Of ship and clean: count by table, too
+    #[arg(long)]
+    pub by_table: bool,
     /// Nodes that may be down while others start, besides those the run allows; repeatable
     #[arg(long, value_name = "NODE")]
     pub allow_down: Vec<String>,
@@ -344,7 +358,7 @@ pub struct Scheduling {
     #[arg(long, value_name = "N,N%,…", value_delimiter = ',')]
     pub waves: Vec<Share>,
     /// Start nothing more when more nodes than this have failed, unreachable ones included
-    /// [default: 0; verify: 100%]
+    /// [default: 0; verify, ship and clean: 100%]
     #[arg(long, value_name = "N|%")]
     pub max_failures: Option<Share>,
     /// Count unreachable nodes apart, and start nothing more when they are more than this

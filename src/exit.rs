@@ -49,11 +49,11 @@ impl Exit {
     pub fn of_run(fleet: &Fleet) -> Self {
         let sum = fleet.summary();
         let verdicts = fleet.verdicts().unwrap_or_default();
-        if fleet.interrupted && sum.not_started + sum.unsure > 0 {
+        if fleet.interrupted && sum.not_started + sum.unsure + sum.partly > 0 {
             Self::Interrupted
         } else if sum.refused + sum.failed + sum.unsure > 0 {
             Self::Failed
-        } else if sum.not_started > 0 || verdicts.unknown > 0 || !fleet.finished {
+        } else if sum.not_started + sum.partly > 0 || verdicts.unknown > 0 || !fleet.finished {
             Self::Unknown
         } else if verdicts.not_proven > 0 {
             Self::Findings

@@ -74,6 +74,8 @@ pub struct Summary {
     pub failed: usize,
     /// The line broke, and nobody could look.
     pub unsure: usize,
+    /// Some of it is done, the rest was left on purpose.
+    pub partly: usize,
     /// Their turn did not come.
     pub not_started: usize,
 }
@@ -204,6 +206,7 @@ impl Fleet {
                 Outcome::Refused => sum.refused += 1,
                 Outcome::Failed => sum.failed += 1,
                 Outcome::Unsure => sum.unsure += 1,
+                Outcome::Partly => sum.partly += 1,
                 Outcome::NotStarted => sum.not_started += 1,
             }
         }
@@ -213,7 +216,7 @@ impl Fleet {
     /// Counts the verdicts, of a run that proves; every node that has none is unknown.
     pub fn verdicts(&self) -> Option<Verdicts> {
         match self.begun.job {
-            Job::Enable(_) | Job::Disable(_) => return None,
+            Job::Enable(_) | Job::Disable(_) | Job::Ship(_) | Job::Clean(_) => return None,
             Job::Verify(_) => {}
         }
         let mut sum = Verdicts { unknown: self.unlisted.len(), ..Verdicts::default() };
@@ -251,7 +254,7 @@ impl Fleet {
     pub fn left(&self, retry_failed: bool) -> Vec<String> {
         let is_left = |row: &&Row| match row.outcome() {
             Outcome::Done | Outcome::NothingToDo => retry_failed && !row.is_fine_and_proven(),
-            Outcome::Unsure | Outcome::NotStarted => true,
+            Outcome::Unsure | Outcome::Partly | Outcome::NotStarted => true,
             Outcome::Failed | Outcome::Refused => row.touched || retry_failed,
         };
         self.rows.iter().filter(is_left).map(|row| row.name().to_owned()).collect()

@@ -1,11 +1,14 @@
 //! Records: what a run's journal is made of. The table, the progress, the machine formats and a
 //! resumed run are made from these alone.
 
+pub mod haul;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::haul::{Clean, Haul, Ship};
 use crate::cassandra::table_name::TableName;
 use crate::inventory::NodeSpec;
 use crate::plan::verify::Proven;
@@ -178,6 +181,10 @@ pub enum Job {
     Disable(Halves),
     /// Proves that links appear.
     Verify(Verify),
+    /// Stores what is in backups.
+    Ship(Ship),
+    /// Removes from backups what the store holds.
+    Clean(Clean),
 }
 
 /// Which of the two places of the setting are meant.
@@ -213,6 +220,8 @@ impl Job {
             Self::Enable(_) => "enable",
             Self::Disable(_) => "disable",
             Self::Verify(_) => "verify",
+            Self::Ship(_) => "ship",
+            Self::Clean(_) => "clean",
         }
     }
 
@@ -221,6 +230,42 @@ impl Job {
         match self {
             Self::Enable(halves) | Self::Disable(halves) => halves.live,
             Self::Verify(_) => true,
+            // Files are there without it.
+            Self::Ship(_) | Self::Clean(_) => false,
+        }
+    }
+
+    /// Whether a start waits for the ring to be as it was at the beginning. Reading and unlinking
+    /// files at the lowest priority asks nothing of Cassandra.
+    pub fn is_gated(&self) -> bool {
+        match self {
+            Self::Enable(_) | Self::Disable(_) | Self::Verify(_) => true,
+            Self::Ship(_) | Self::Clean(_) => false,
+        }
+    }
+
+    /// Whether a node that failed speaks against going on with the others.
+    pub fn stops_at_failures(&self) -> bool {
+        match self {
+            Self::Enable(_) | Self::Disable(_) => true,
+            Self::Verify(_) | Self::Ship(_) | Self::Clean(_) => false,
+        }
+    }
+
+    /// Whether files go from the nodes.
+    pub fn removes_files(&self) -> bool {
+        match self {
+            Self::Enable(_) | Self::Disable(_) | Self::Verify(_) => false,
+            Self::Ship(ship) => ship.then_clean.is_some(),
+            Self::Clean(_) => true,
+        }
+    }
+
+    /// Whether sets are moved or removed, and counted.
+    pub fn is_haul(&self) -> bool {
+        match self {
+            Self::Enable(_) | Self::Disable(_) | Self::Verify(_) => false,
+            Self::Ship(_) | Self::Clean(_) => true,
         }
     }
 
@@ -228,7 +273,7 @@ impl Job {
     pub fn changes_settings(&self) -> bool {
         match self {
             Self::Enable(_) | Self::Disable(_) => true,
-            Self::Verify(_) => false,
+            Self::Verify(_) | Self::Ship(_) | Self::Clean(_) => false,
         }
     }
 }
@@ -249,6 +294,10 @@ pub enum Step {
     Deep,
     /// Removing the set that the proof made.
     CleanUp,
+    /// Storing what is new.
+    Ship,
+    /// Removing what the store holds.
+    Clean,
 }
 
 impl Step {
@@ -261,6 +310,8 @@ impl Step {
             Self::Prove => "the proof by a flush",
             Self::Deep => "reading every Data.db",
             Self::CleanUp => "removing the proof's own set",
+            Self::Ship => "shipping",
+            Self::Clean => "cleaning",
         }
     }
 
@@ -268,7 +319,7 @@ impl Step {
     pub fn changes_settings(self) -> bool {
         match self {
             Self::EditConfig | Self::EnableBackup | Self::DisableBackup => true,
-            Self::Prove | Self::Deep | Self::CleanUp => false,
+            Self::Prove | Self::Deep | Self::CleanUp | Self::Ship | Self::Clean => false,
         }
     }
 }
@@ -287,18 +338,21 @@ pub enum Outcome {
     Failed,
     /// The line broke while something was being done, and nobody could look again.
     Unsure,
+    /// Some of it is done; the rest was left for the next time on purpose.
+    Partly,
     /// Its turn did not come.
     NotStarted,
 }
 
 impl Outcome {
     /// All outcomes, the good ones first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Done,
         Self::NothingToDo,
         Self::Refused,
         Self::Failed,
         Self::Unsure,
+        Self::Partly,
         Self::NotStarted,
     ];
 
@@ -310,6 +364,7 @@ impl Outcome {
             Self::Refused => "refused",
             Self::Failed => "failed",
             Self::Unsure => "unsure",
+            Self::Partly => "partly",
             Self::NotStarted => "not started",
         }
     }
@@ -318,7 +373,7 @@ impl Outcome {
     pub fn is_fine(self) -> bool {
         match self {
             Self::Done | Self::NothingToDo => true,
-            Self::Refused | Self::Failed | Self::Unsure | Self::NotStarted => false,
+            Self::Refused | Self::Failed | Self::Unsure | Self::Partly | Self::NotStarted => false,
         }
     }
 }
@@ -357,6 +412,9 @@ pub struct Ended {
     pub notes: Vec<String>,
     /// The verdict of a proof.
     pub proven: Option<Proven>,
+    /// What was shipped and cleaned.
+    #[serde(default)]
+    pub haul: Option<Haul>,
 }
 
 impl Ended {
@@ -374,6 +432,7 @@ impl Ended {
             kept: None,
             notes: Vec::new(),
             proven: None,
+            haul: None,
         }
     }
 

@@ -47,14 +47,16 @@ fn prepared(job: &Job) -> Nodes {
     let nodes = Nodes::new(1);
     match job {
         Job::Enable(_) => {}
-        Job::Disable(_) | Job::Verify(_) => nodes.tree(1).set(true, true),
+        Job::Disable(_) | Job::Verify(_) | Job::Ship(_) | Job::Clean(_) => {
+            nodes.tree(1).set(true, true);
+        }
     }
     nodes
 }
 
 fn wanted(job: &Job) -> bool {
     match job {
-        Job::Enable(_) | Job::Verify(_) => true,
+        Job::Enable(_) | Job::Verify(_) | Job::Ship(_) | Job::Clean(_) => true,
         Job::Disable(_) => false,
     }
 }
@@ -161,7 +163,7 @@ impl Faults {
             }
             (Job::Verify(_), _) => {}
             (_, Outcome::Done | Outcome::NothingToDo) => self.unless("done is done", is_complete),
-            (_, Outcome::Refused | Outcome::Failed | Outcome::NotStarted) => {
+            (_, Outcome::Refused | Outcome::Failed | Outcome::Partly | Outcome::NotStarted) => {
                 self.unless("failed is not done", !is_complete);
             }
         }

@@ -1,4 +1,4 @@
-//! `ringhaul enable`, `disable` and `verify`: from options to a run.
+//! The verbs that work node after node: from options to a run.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::depot::{self, Asked, Making};
 use super::load;
 use super::prepare::{Prepared, prepare};
 use super::signals::Signals;
 use super::{Fault, forecast, question, runs, session};
 use crate::cli;
 use crate::exit::Exit;
+use crate::plan::tables::Tables;
+use crate::record::haul::{Clean, Removal, Ship};
 use crate::record::{Begun, Halves, Job, Record, SCHEMA, Verify, What};
 use crate::run::clock;
 use crate::run::journal::{Journal, JournalError};
@@ -25,6 +28,8 @@ pub(super) struct Ordered {
     pub(super) ssh: cli::Ssh,
     pub(super) asking: cli::Asking,
     pub(super) showing: cli::Showing,
+    pub(super) making: Making,
+    pub(super) by_table: bool,
 }
 
 /// What a journal keeps of the options, for whoever goes on with the run.
@@ -41,6 +46,55 @@ impl Ordered {
         let halves = Halves { live: !options.config_only, config: !options.live_only };
         Self {
             job: if on { Job::Enable(halves) } else { Job::Disable(halves) },
+            fleet: options.fleet,
+            scheduling: options.scheduling,
+            running: options.running,
+            ssh: options.ssh,
+            asking: options.asking,
+            showing: options.showing,
+            making: Making::Never,
+            by_table: false,
+        }
+    }
+
+    pub(super) fn ship(options: cli::haul::Ship) -> Self {
+        let removal = removal(&options.removing);
+        Self {
+            job: Job::Ship(Ship {
+                store: load::absolute(&options.what.to),
+                tables: options.what.table,
+                snapshot: options.snapshot,
+                rate: options.rate,
+                total_rate: options.total_rate,
+                window: options.what.window,
+                reserve: options.reserve,
+                then_clean: options.then_clean.then_some(removal),
+            }),
+            making: match (options.running.dry_run, options.must_exist) {
+                (_, true) => Making::MustExist,
+                (true, false) => Making::Never,
+                (false, false) => Making::IfNew,
+            },
+            by_table: options.what.by_table,
+            fleet: options.fleet,
+            scheduling: options.scheduling,
+            running: options.running,
+            ssh: options.ssh,
+            asking: options.asking,
+            showing: options.showing,
+        }
+    }
+
+    pub(super) fn clean(options: cli::haul::Clean) -> Self {
+        Self {
+            job: Job::Clean(Clean {
+                store: load::absolute(&options.what.to),
+                tables: options.what.table,
+                window: options.what.window,
+                removal: removal(&options.removing),
+            }),
+            making: Making::MustExist,
+            by_table: options.what.by_table,
             fleet: options.fleet,
             scheduling: options.scheduling,
             running: options.running,
@@ -66,13 +120,32 @@ impl Ordered {
             ssh: options.ssh,
             asking: options.asking,
             showing: options.showing,
+            making: Making::Never,
+            by_table: false,
         }
     }
 }
 
+fn removal(options: &cli::haul::Removing) -> Removal {
+    Removal { min_age: options.min_age, keep_last: options.keep_last, read_back: options.read_back }
+}
+
+/// A wrong pattern is told before any node is asked.
+fn check_tables(job: &Job) -> Result<(), Fault> {
+    let tables = match job {
+        Job::Enable(_) | Job::Disable(_) | Job::Verify(_) => return Ok(()),
+        Job::Ship(ship) => &ship.tables,
+        Job::Clean(clean) => &clean.tables,
+    };
+    let read = Tables::read(tables).map_err(|error| Fault::usage(format!("--table: {error}")));
+    read.map(|_| ())
+}
+
 pub(super) async fn run(ordered: Ordered) -> Result<Exit, Fault> {
+    check_tables(&ordered.job)?;
     let source = load::source(&ordered.fleet, &ordered.ssh)?;
     let folder = runs::folder(&ordered.running.place)?;
+    let store = depot::open(&ordered.job, ordered.making)?;
     let connector = Arc::new(load::connector(&ordered.ssh, &ordered.asking)?);
     let signals = Signals::listen()?;
     let (stop, mut stop_early) = (signals.stop(), signals.stop());
@@ -85,7 +158,7 @@ pub(super) async fn run(ordered: Ordered) -> Result<Exit, Fault> {
         };
         if ordered.running.dry_run {
             return tokio::select! {
-                exit = forecast::run(&connector_of_work, &prepared, &ordered) => exit,
+                exit = forecast::run(&connector_of_work, &prepared, &ordered, store.as_ref()) => exit,
                 () = crate::run::audit::stopped(&mut stop_early) => Ok(Exit::Interrupted),
             };
         }
@@ -99,15 +172,36 @@ pub(super) async fn run(ordered: Ordered) -> Result<Exit, Fault> {
         let (journal, begun, at) = begin(&prepared, &ordered, &folder)?;
         let fleet = crate::fleet::Fleet::begin(&begun, at);
         let _ = run.set(begun.run.clone());
+        let (targets, asking) = (&prepared.targets, &ordered.asking);
+        let (depot, keeping) = match store {
+            None => (None, None),
+            Some(store) => {
+                let asked = Asked {
+                    connector: &connector_of_work,
+                    begun: &begun,
+                    entries: &targets.entries,
+                    ring: &targets.ring,
+                    asking,
+                };
+                let (depot, keeping) = depot::ready(store, &asked)?;
+                (Some(depot), keeping)
+            }
+        };
+        let mut order = prepared.into_order(&ordered.running.lock_wait, asking, &ordered.job);
+        order.depot = depot;
         let session = session::Session {
             connector: connector_of_work,
             journal,
             fleet,
-            order: prepared.into_order(&ordered.running.lock_wait, &ordered.asking),
+            order,
             first: Record { at, what: What::Begun(Box::new(begun)) },
-            show: session::Show::of(&ordered.running.result, &ordered.showing),
+            show: session::Show::of(&ordered.running.result, &ordered.showing, ordered.by_table),
         };
-        session.run(stop).await
+        let exit = session.run(stop).await?;
+        if let Some(keeping) = keeping {
+            keeping.end().await?;
+        }
+        Ok(exit)
     };
     let Some(exit) = signals.guard(work).await else {
         connector.inner().settle(load::GOODBYE).await;
@@ -123,10 +217,17 @@ pub(super) async fn run(ordered: Ordered) -> Result<Exit, Fault> {
 /// Asks before several nodes are changed.
 async fn confirm(prepared: &Prepared, ordered: &Ordered) -> Result<bool, Fault> {
     let count = prepared.targets.entries.iter().filter(|entry| !entry.down).count();
-    if ordered.running.yes || !ordered.job.changes_settings() || count < 2 {
+    let job = &ordered.job;
+    let matters = job.changes_settings() || job.removes_files();
+    if ordered.running.yes || !matters || count < 2 {
         return Ok(true);
     }
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    let is_there = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if !is_there && job.removes_files() {
+        // What goes is proven to be stored, and cron has nobody to ask.
+        return Ok(true);
+    }
+    if !is_there {
         let verb = ordered.job.verb();
         return Err(Fault::usage(format!(
             "{verb} on {count} nodes needs a yes, and nobody is there to ask"

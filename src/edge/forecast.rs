@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::plan::forecast::Forecast;
 use crate::report::forecast::{Line, Report, json, table};
 use crate::run::forecast::forecast;
+use crate::store::Store;
 
 /// What a turn takes, for the forecast: what was seen on an idle node, a busy one takes longer.
 const TURN: Duration = Duration::from_secs(8);
@@ -24,6 +25,7 @@ pub(super) async fn run(
     connector: &Arc<Connector>,
     prepared: &Prepared,
     ordered: &Ordered,
+    store: Option<&Store>,
 ) -> Result<Exit, Fault> {
     let ring = Some(&prepared.targets.ring);
     let limits = load::limits(&ordered.asking);
@@ -34,7 +36,7 @@ pub(super) async fn run(
     let looks = prepared.targets.entries.iter().map(|entry| async move {
         match entry.down {
             true => None,
-            false => Some(forecast(&**connector, &entry.spec, limits, ring, &ordered.job).await),
+            false => Some(forecast(&**connector, entry, limits, ring, &ordered.job, store).await),
         }
     });
     let looks: Vec<Option<Result<Forecast, Why>>> =
@@ -56,6 +58,7 @@ pub(super) async fn run(
         .collect();
     let report = Report {
         verb: ordered.job.verb(),
+        is_haul: ordered.job.is_haul(),
         cluster: crate::text::visible(&prepared.targets.cluster),
         lines,
         unlisted: prepared.targets.unlisted.clone(),

@@ -2,6 +2,7 @@
 
 mod audit;
 mod change;
+mod depot;
 mod forecast;
 mod load;
 mod nodes;
@@ -67,6 +68,8 @@ async fn run_verb(cli: Cli, is_nagios: bool) -> Exit {
             Verb::Enable(options) => change::run(Ordered::setting(options, true)).await,
             Verb::Disable(options) => change::run(Ordered::setting(options, false)).await,
             Verb::Verify(options) => change::run(Ordered::verify(options)).await,
+            Verb::Ship(options) => change::run(Ordered::ship(options)).await,
+            Verb::Clean(options) => change::run(Ordered::clean(options)).await,
             Verb::Runs(options) => runs::run(&options),
             Verb::Resume(options) => runs::resume(options).await,
             Verb::Completions { shell } => {

@@ -126,9 +126,9 @@ fn rules(scheduling: &cli::Scheduling, job: &Job, canary: &BTreeSet<usize>, seed
         None => AfterCanary::Ask,
     };
     // A proof that fails says nothing against proving the others.
-    let default_failures = match job {
-        Job::Enable(_) | Job::Disable(_) => Share::Count(0),
-        Job::Verify(_) => Share::Percent(100),
+    let default_failures = match job.stops_at_failures() {
+        true => Share::Count(0),
+        false => Share::Percent(100),
     };
     Rules {
         stagger: scheduling.stagger,
@@ -243,14 +243,17 @@ async fn ask_one<T>(
 
 impl Prepared {
     /// Returns what the loop is given.
-    pub(super) fn into_order(self, lock_wait: &Duration, asking: &cli::Asking) -> RunOrder {
+    pub(super) fn into_order(
+        self,
+        lock_wait: &Duration,
+        asking: &cli::Asking,
+        job: &Job,
+    ) -> RunOrder {
+        let up = if job.is_gated() { self.up } else { Vec::new() };
         RunOrder {
             schedule: self.schedule,
             canary: self.canary,
-            gate: GateRules {
-                up: self.up.into_iter().collect(),
-                timeout: self.scheduling.gate_timeout,
-            },
+            gate: GateRules { up: up.into_iter().collect(), timeout: self.scheduling.gate_timeout },
             ring: Some(self.targets.ring),
             retry_down: self.scheduling.retry_down,
             limits: load::limits(asking),
@@ -258,6 +261,8 @@ impl Prepared {
             terms: Terms::outliving(asking.nodetool_timeout),
             not_before: Duration::ZERO,
             question: None,
+            depot: None,
+            window: super::depot::window(job),
         }
     }
 }

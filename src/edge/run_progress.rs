@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::fleet::Fleet;
 use crate::human;
-use crate::record::{Ended, Outcome, Record, What};
+use crate::record::{Ended, Outcome, Record, Step, What};
 use crate::run::change::Question;
 use crate::run::clock;
 use crate::run::log::{Notice, Pause};
@@ -29,6 +29,8 @@ pub(super) struct Shown {
     bars: Option<MultiProgress>,
     /// What the gate was said to wait for.
     waiting: Option<String>,
+    /// How far the nodes under way are.
+    far: BTreeMap<String, String>,
 }
 
 impl Shown {
@@ -36,7 +38,7 @@ impl Shown {
         let is_terminal = std::io::stderr().is_terminal() && !is_quiet;
         let bars =
             is_terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
-        Self { fleet: fleet.clone(), is_quiet, as_json, bars, waiting: None }
+        Self { fleet: fleet.clone(), is_quiet, as_json, bars, waiting: None, far: BTreeMap::new() }
     }
 
     /// Whether there is somebody to ask.
@@ -77,7 +79,7 @@ impl Shown {
                 notice = notices.recv() => notice,
                 _ = ticks.tick(), if screen.is_some() => {
                     if let Some(screen) = &mut screen {
-                        screen.draw(&self.fleet, pause.as_ref());
+                        screen.draw(&self.fleet, &self.far, pause.as_ref());
                     }
                     continue;
                 }
@@ -91,6 +93,9 @@ impl Shown {
                         self.tell_pause(next, pause.as_ref());
                     }
                     pause = next;
+                }
+                Some(Notice::Progress { node, text }) => {
+                    self.far.insert(node, text);
                 }
                 Some(Notice::Happened(record)) => {
                     self.fleet.take(&record);
@@ -106,7 +111,7 @@ impl Shown {
                 }
             }
             if let Some(screen) = &mut screen {
-                screen.draw(&self.fleet, pause.as_ref());
+                screen.draw(&self.fleet, &self.far, pause.as_ref());
             }
         }
         if let Some(screen) = screen {
@@ -222,7 +227,7 @@ impl Screen {
         Self { bars, whole, nodes: BTreeMap::new() }
     }
 
-    fn draw(&mut self, fleet: &Fleet, pause: Option<&Pause>) {
+    fn draw(&mut self, fleet: &Fleet, far: &BTreeMap<String, String>, pause: Option<&Pause>) {
         let now = clock::now();
         let open: BTreeMap<&str, String> = fleet
             .rows
@@ -231,7 +236,9 @@ impl Screen {
             .map(|row| {
                 let step = row.step.map_or("looking", |step| step.text());
                 let since = row.started.map(|at| span(at, now)).unwrap_or_default();
-                (row.name(), format!("  {}  {since}  {step}", row.name()))
+                let far = far.get(row.name()).filter(|_| row.step == Some(Step::Ship));
+                let far = far.map(|far| format!(" {far}")).unwrap_or_default();
+                (row.name(), format!("  {}  {since}  {step}{far}", row.name()))
             })
             .collect();
         self.nodes.retain(|name, bar| {
@@ -270,7 +277,7 @@ fn whole(fleet: &Fleet, pause: Option<&Pause>, now: Timestamp) -> String {
     let sum = fleet.summary();
     let running = fleet.rows.iter().filter(|row| row.is_open()).count();
     let fine = sum.done + sum.nothing_to_do;
-    let bad = sum.refused + sum.failed + (sum.unsure - running.min(sum.unsure));
+    let bad = sum.refused + sum.failed + sum.partly + (sum.unsure - running.min(sum.unsure));
     let down = fleet
         .rows
         .iter()

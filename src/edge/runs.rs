@@ -7,6 +7,7 @@ use std::sync::Arc;
 use etcetera::BaseStrategy as _;
 
 use super::change::{self, Options};
+use super::depot;
 use super::prepare::Wish;
 use super::signals::Signals;
 use super::targets::{self, Targets};
@@ -58,7 +59,7 @@ pub(super) fn run(options: &cli::Runs) -> Result<Exit, Fault> {
     let folder = folder(&options.place)?;
     match &options.what {
         None | Some(cli::WhatOfRuns::List) => list(&folder, options),
-        Some(cli::WhatOfRuns::Show { run }) => {
+        Some(cli::WhatOfRuns::Show { run, by_table }) => {
             let run = journal::find(&folder, run).map_err(|error| fault(&error))?;
             // Whether it is under way is asked first: one that ends in between is then shown whole.
             let is_running = journal::is_under_way(&folder, &run);
@@ -68,6 +69,7 @@ pub(super) fn run(options: &cli::Runs) -> Result<Exit, Fault> {
                 json_lines: false,
                 quiet: true,
                 color: options.color,
+                by_table: *by_table,
             };
             session::print(&fleet, show, is_running)?;
             Ok(Exit::of_run(&fleet))
@@ -114,7 +116,7 @@ pub(super) async fn resume(options: cli::Resume) -> Result<Exit, Fault> {
     }
     let mut fleet = Fleet::of(&held.records)
         .map_err(|error| Fault::failed(format!("run {run}: {error}; nothing was done in it")))?;
-    let show = session::Show::of(&options.result, &options.showing);
+    let show = session::Show::of(&options.result, &options.showing, options.by_table);
     let left = fleet.left(options.retry_failed);
     if left.is_empty() {
         if !show.quiet {
@@ -145,7 +147,22 @@ pub(super) async fn resume(options: cli::Resume) -> Result<Exit, Fault> {
         };
         let up = prepared.up.clone();
         let resumed = plan::resume::resumed(change::who(), &left, &prepared.targets.entries, up);
-        let mut order = prepared.into_order(&kept.lock_wait, &kept.asking);
+        let (depot, keeping) = match depot::open(&fleet.begun.job, depot::Making::MustExist)? {
+            None => (None, None),
+            Some(store) => {
+                let asked = depot::Asked {
+                    connector: &connector_of_work,
+                    begun: &fleet.begun,
+                    entries: &prepared.targets.entries,
+                    ring: &prepared.targets.ring,
+                    asking: &kept.asking,
+                };
+                let (depot, keeping) = depot::ready(store, &asked)?;
+                (Some(depot), keeping)
+            }
+        };
+        let mut order = prepared.into_order(&kept.lock_wait, &kept.asking, &fleet.begun.job);
+        order.depot = depot;
         let Scheduling { stagger, rest, canary_wait, .. } = kept.scheduling;
         let now = clock::now();
         order.not_before = plan::resume::rest_of_stagger(&fleet, stagger, now)
@@ -158,7 +175,11 @@ pub(super) async fn resume(options: cli::Resume) -> Result<Exit, Fault> {
             first: Record { at: clock::now(), what: What::Resumed(resumed) },
             show,
         };
-        session.run(stop).await
+        let exit = session.run(stop).await?;
+        if let Some(keeping) = keeping {
+            keeping.end().await?;
+        }
+        Ok(exit)
     };
     let Some(exit) = signals.guard(work).await else {
         connector.inner().settle(load::GOODBYE).await;

@@ -12,7 +12,7 @@ use crate::cli;
 use crate::exit::Exit;
 use crate::fleet::Fleet;
 use crate::record::Record;
-use crate::report::{run_json, run_table};
+use crate::report::{haul_table, run_json, run_table};
 use crate::run::change::{Order, change};
 use crate::run::journal::Journal;
 use crate::run::log::Log;
@@ -35,15 +35,17 @@ pub(super) struct Show {
     pub(super) json_lines: bool,
     pub(super) quiet: bool,
     pub(super) color: cli::When,
+    pub(super) by_table: bool,
 }
 
 impl Show {
-    pub(super) fn of(result: &cli::RunResult, showing: &cli::Showing) -> Self {
+    pub(super) fn of(result: &cli::RunResult, showing: &cli::Showing, by_table: bool) -> Self {
         Self {
             json: result.json,
             json_lines: result.json_lines,
             quiet: showing.quiet,
             color: showing.color,
+            by_table,
         }
     }
 }
@@ -94,7 +96,12 @@ pub(super) fn print(fleet: &Fleet, show: Show, is_running: bool) -> Result<(), F
     } else {
         let is_terminal = std::io::stdout().is_terminal();
         let width = is_terminal.then(|| console::Term::stdout().size().1);
-        run_table::render(fleet, width, audit::uses_color(show.color, is_terminal), is_running)
+        let color = audit::uses_color(show.color, is_terminal);
+        let text = run_table::render(fleet, width, color, is_running);
+        match show.by_table && fleet.begun.job.is_haul() {
+            true => format!("{}\n{text}", haul_table::by_table(fleet, width, color)),
+            false => text,
+        }
     };
     output::to_stdout(text.as_bytes())
 }

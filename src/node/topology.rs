@@ -40,6 +40,22 @@ pub async fn ask_tokens<N: Node>(node: &N, tool: &Nodetool) -> Fact<BTreeMap<Str
     nodetool(node, &catalog::nodetool_ring(tool), ring::parse).await
 }
 
+/// Asks for all tokens of each node, by its address.
+pub async fn ask_all_tokens<N: Node>(
+    node: &N,
+    tool: &Nodetool,
+) -> Fact<BTreeMap<String, Vec<i128>>> {
+    nodetool(node, &catalog::nodetool_ring(tool), ring::tokens).await
+}
+
+/// Asks for the keyspaces, and who has which version of the schema.
+pub async fn ask_cluster<N: Node>(
+    node: &N,
+    tool: &Nodetool,
+) -> Fact<describecluster::DescribedCluster> {
+    nodetool(node, &catalog::nodetool_describecluster(tool), describecluster::parse).await
+}
+
 async fn learn_replicas<N: Node>(node: &N, tool: &Nodetool) -> Result<Replicas, Why> {
     let first = questions(node, tool).await?;
     let why = match answers(node, tool, &first).await {

@@ -19,6 +19,8 @@ const SCHEMA: u32 = 1;
 pub struct Report {
     /// The verb.
     pub verb: &'static str,
+    /// Whether sets are moved, and the settings of the nodes were not looked at.
+    pub is_haul: bool,
     /// The operator's name of the cluster.
     pub cluster: String,
     /// The nodes, in the order of their turns.
@@ -67,8 +69,11 @@ impl Line {
 /// Returns the report as text.
 pub fn table(report: &Report, width: Option<u16>) -> String {
     let mut table = plain::table(width, false);
-    let titles = ["START", "NODE", "LIVE", "FILE", "WHAT WOULD BE DONE"];
-    table.set_header(titles.map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
+    let mut titles = vec!["START", "NODE", "LIVE", "FILE", "WHAT WOULD BE DONE"];
+    if report.is_haul {
+        titles.drain(2..4);
+    }
+    table.set_header(titles.iter().map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
     for line in &report.lines {
         let state = match &line.look {
             Some(Ok(forecast)) => forecast.before,
@@ -78,16 +83,20 @@ pub fn table(report: &Report, width: Option<u16>) -> String {
         let start = line.start.map(|start| format!("+{}", human::duration(start)));
         let name =
             if line.is_canary { format!("{} (canary)", line.name) } else { line.name.clone() };
-        table.add_row([
-            Cell::new(start.unwrap_or_else(|| "-".to_owned())).set_alignment(CellAlignment::Right),
-            Cell::new(name),
-            Cell::new(on_off(state.live)),
-            Cell::new(on_off(state.configured)),
-            Cell::new(line.plan()),
-        ]);
+        let start = start.unwrap_or_else(|| "-".to_owned());
+        let mut cells = vec![Cell::new(start).set_alignment(CellAlignment::Right), Cell::new(name)];
+        if !report.is_haul {
+            cells.extend([state.live, state.configured].map(|value| Cell::new(on_off(value))));
+        }
+        cells.push(Cell::new(line.plan()));
+        table.add_row(cells);
     }
     for member in &report.unlisted {
-        table.add_row(["-", &member.address, "?", "?", "not started: not in the inventory"]);
+        let mut words = vec!["-", &member.address, "?", "?", "not started: not in the inventory"];
+        if report.is_haul {
+            words.drain(2..4);
+        }
+        table.add_row(words);
     }
     let mut text = plain::text(table);
     for line in &report.lines {

@@ -2,6 +2,7 @@
 
 pub mod csv;
 pub mod forecast;
+pub mod haul_table;
 pub mod json;
 pub mod junit;
 pub mod members;

@@ -1,9 +1,13 @@
 //! A run as JSON, schema 1; described in README.md.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
+use super::haul_table;
 use crate::fleet::{Fleet, Row, Summary, Verdicts};
 use crate::plan::verify::{ProofVerdict, Proven};
+use crate::record::haul::{Amount, Counts};
 use crate::record::{Outcome, State, Step};
 
 /// The version of the layout. It changes when a field goes or means something else.
@@ -32,6 +36,7 @@ pub fn render(fleet: &Fleet) -> Result<String, serde_json::Error> {
         notes: &[],
         verdict: fleet.verdicts().map(|_| ProofVerdict::Unknown),
         proof: None,
+        haul: None,
     });
     let document = Document {
         schema: SCHEMA,
@@ -47,6 +52,7 @@ pub fn render(fleet: &Fleet) -> Result<String, serde_json::Error> {
         resumed: fleet.resumed,
         summary: fleet.summary(),
         verdicts: fleet.verdicts(),
+        haul: fleet.begun.job.is_haul().then(|| Totals::of(haul_table::sum(fleet))),
         nodes: fleet.rows.iter().map(|row| node(fleet, row)).chain(unlisted).collect(),
     };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
@@ -68,6 +74,8 @@ struct Document<'a> {
     summary: Summary,
     #[serde(skip_serializing_if = "Option::is_none")]
     verdicts: Option<Verdicts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    haul: Option<Totals>,
     nodes: Vec<Node<'a>>,
 }
 
@@ -92,6 +100,33 @@ struct Node<'a> {
     verdict: Option<ProofVerdict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     proof: Option<&'a Proven>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    haul: Option<Hauled<'a>>,
+}
+
+/// What all nodes together shipped and cleaned.
+#[derive(Serialize)]
+struct Totals {
+    #[serde(flatten)]
+    counts: Counts,
+    /// Whether `left` is that of every node.
+    is_left_known: bool,
+}
+
+impl Totals {
+    fn of((counts, is_left_known): (Counts, bool)) -> Self {
+        Self { counts, is_left_known }
+    }
+}
+
+/// What one node shipped and cleaned.
+#[derive(Serialize)]
+struct Hauled<'a> {
+    #[serde(flatten)]
+    sum: Totals,
+    bytes_per_second: Option<u64>,
+    strays: Amount,
+    tables: &'a BTreeMap<String, Counts>,
 }
 
 fn node<'a>(fleet: &Fleet, row: &'a Row) -> Node<'a> {
@@ -116,6 +151,12 @@ fn node<'a>(fleet: &Fleet, row: &'a Row) -> Node<'a> {
         notes: end.map_or(&[], |end| end.notes.as_slice()),
         verdict: row.verdict().or(is_proving.then_some(ProofVerdict::Unknown)),
         proof: end.and_then(|end| end.proven.as_ref()),
+        haul: end.and_then(|end| end.haul.as_ref()).map(|haul| Hauled {
+            sum: Totals::of((haul.sum(), haul.is_left_known)),
+            bytes_per_second: haul.rate(),
+            strays: haul.strays,
+            tables: &haul.tables,
+        }),
     }
 }
 

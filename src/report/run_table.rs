@@ -3,7 +3,7 @@
 use comfy_table::{Attribute, Cell, CellAlignment, Color};
 use jiff::Timestamp;
 
-use super::plain;
+use super::{haul_table, plain};
 use crate::fleet::{Fleet, Row};
 use crate::human;
 use crate::nodeset;
@@ -16,7 +16,10 @@ const MOST_NAMES: usize = 1;
 /// Returns the report as text. `width` is the terminal's, `None` when there is none; `is_running`
 /// says that some process is still at work on it.
 pub fn render(fleet: &Fleet, width: Option<u16>, color: bool, is_running: bool) -> String {
-    let mut text = nodes(fleet, width, color, is_running);
+    let mut text = match fleet.begun.job.is_haul() {
+        true => haul_table::nodes(fleet, width, color, is_running),
+        false => nodes(fleet, width, color, is_running),
+    };
     let reasons = reasons(fleet, width, color, is_running);
     if !reasons.is_empty() {
         text.push('\n');
@@ -78,18 +81,18 @@ fn nodes(fleet: &Fleet, width: Option<u16>, color: bool, is_running: bool) -> St
     plain::text(table)
 }
 
-fn place(place: &Place) -> [Cell; 2] {
+pub(super) fn place(place: &Place) -> [Cell; 2] {
     [&place.dc, &place.rack].map(|word| Cell::new(word.as_deref().unwrap_or_default()))
 }
 
-fn outcome(outcome: Outcome) -> Cell {
+pub(super) fn outcome(outcome: Outcome) -> Cell {
     let cell = Cell::new(outcome.label());
     match outcome {
         Outcome::Done => cell.fg(Color::Green),
         Outcome::NothingToDo => cell,
         Outcome::Refused | Outcome::Failed => cell.fg(Color::Red).add_attribute(Attribute::Bold),
         Outcome::Unsure => cell.fg(Color::Magenta),
-        Outcome::NotStarted => cell.fg(Color::Yellow),
+        Outcome::Partly | Outcome::NotStarted => cell.fg(Color::Yellow),
     }
 }
 
@@ -112,7 +115,7 @@ fn clock(at: Timestamp) -> String {
     at.strftime("%H:%M:%S").to_string()
 }
 
-fn took(row: &Row) -> String {
+pub(super) fn took(row: &Row) -> String {
     let (Some(started), Some(ended)) = (row.started, row.ended) else { return String::new() };
     let span = ended.duration_since(started);
     std::time::Duration::try_from(span).map(human::duration).unwrap_or_default()
@@ -181,6 +184,7 @@ fn summary(fleet: &Fleet, is_running: bool) -> String {
         (sum.failed, "failed"),
         (sum.unsure.saturating_sub(open), "unsure"),
         (open, "under way"),
+        (sum.partly, "partly done"),
         (sum.not_started, "not started"),
     ];
     let mut text = format!(

@@ -14,6 +14,8 @@ use super::audit::stopped;
 use super::clock;
 use super::gate::Gate;
 pub use super::gate::Rules as GateRules;
+use super::haul::closing::Closing;
+use super::haul::depot::Depot;
 use super::journal::JournalError;
 use super::log::{Log, Pause};
 use super::turn::{Shared, turn};
@@ -24,6 +26,7 @@ use crate::node::lock::Terms;
 use crate::node::survey::Limits;
 use crate::plan::resume;
 use crate::plan::verify::ProofVerdict;
+use crate::record::haul::Window;
 use crate::record::{Ended, Entry, Job, Outcome, What};
 use crate::schedule::{Ending, Next, Schedule, Stop};
 
@@ -52,7 +55,14 @@ pub struct Order {
     pub not_before: Duration,
     /// Who is asked after the canary; nobody when there is no terminal.
     pub question: Option<Arc<Question>>,
+    /// The store, of a job that has one.
+    pub depot: Option<Depot>,
+    /// When it may be done.
+    pub window: Option<Window>,
 }
+
+/// How often the clock is looked at while a window is waited for.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Why the loop goes on.
 enum Woken {
@@ -80,6 +90,8 @@ struct Loop<C: Connect> {
     /// Why nothing more is started, when that is not the schedule's own decision.
     ending: Option<String>,
     is_interrupted: bool,
+    /// Whether a turn of this session has begun.
+    has_begun: bool,
 }
 
 /// Runs a change to its end: what has started is finished, whatever happens.
@@ -103,7 +115,10 @@ pub async fn change<C: Connect>(
         question,
         terms,
         not_before,
+        depot,
+        window,
     } = order;
+    let closing = Closing::new(stop.clone(), window);
     let begun = log.look(|fleet| fleet.begun.clone());
     let (run, who, job, nodes) = (begun.run, begun.who, begun.job, begun.nodes);
     let gate = Gate::new(Arc::clone(&connector), gate, limits, Arc::clone(&log), ring);
@@ -117,6 +132,8 @@ pub async fn change<C: Connect>(
         terms,
         run,
         who,
+        depot,
+        closing,
     });
     let mut this = Loop {
         shared,
@@ -131,6 +148,7 @@ pub async fn change<C: Connect>(
         stop,
         ending: None,
         is_interrupted: false,
+        has_begun: false,
     };
     let done = this.run(not_before, retry_down).await;
     // What has started is finished also when the journal is full.
@@ -161,7 +179,10 @@ impl<C: Connect> Loop<C> {
                 continue;
             }
             match self.schedule.next(self.began.elapsed()) {
-                Next::Start(node) => self.start(node).await?,
+                Next::Start(node) => match self.shared.closing.opens_in() {
+                    None => self.start(node).await?,
+                    Some(wait) => self.wait_for_window(wait).await?,
+                },
                 Next::WaitUntil { at, node, why } => {
                     let until = self.began + at;
                     let left = until.saturating_duration_since(Instant::now());
@@ -187,6 +208,22 @@ impl<C: Connect> Loop<C> {
                 }
             }
         }
+    }
+
+    /// Before its first turn a run waits for its window; after that, a window that has closed ends
+    /// it: what is left is for the next run.
+    async fn wait_for_window(&mut self, wait: Duration) -> Result<(), JournalError> {
+        let window = self.shared.closing.window().map(|window| window.to_string());
+        let window = window.unwrap_or_default();
+        if self.has_begun {
+            return self.end(format!("the window {window} is closed"));
+        }
+        let why = format!("the window {window} is closed");
+        let until = clock::now().checked_add(wait).ok();
+        self.shared.log.pause(Some(Pause { why, until }));
+        // A clock may be set meanwhile, so it is looked at again.
+        let woken = self.wait(Some(Instant::now() + wait.min(LOOK_AGAIN))).await;
+        self.wake(woken)
     }
 
     fn stop_text(&self, why: Stop) -> String {
@@ -229,6 +266,7 @@ impl<C: Connect> Loop<C> {
         }
         self.shared.log.write(What::TurnBegun { node: self.nodes[node].name().to_owned() })?;
         self.schedule.started(node, now);
+        self.has_begun = true;
         let (shared, entry) = (Arc::clone(&self.shared), self.nodes[node].clone());
         let is_canary = self.canary.contains(&node);
         let job = async move { (node, turn(&shared, &entry, is_canary).await) };
@@ -391,6 +429,8 @@ fn ending_of(ended: &Ended, job: &Job, is_canary: bool) -> Ending {
         _ if ended.unreachable => Ending::Unreachable,
         Outcome::Done | Outcome::NothingToDo if is_canary && is_unproven => Ending::Failed,
         Outcome::Done | Outcome::NothingToDo => Ending::Fine,
+        // It was told to leave the rest, and so are the others.
+        Outcome::Partly => Ending::Fine,
         Outcome::Refused | Outcome::Failed | Outcome::Unsure | Outcome::NotStarted => {
             Ending::Failed
         }

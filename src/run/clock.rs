@@ -11,3 +11,10 @@ pub fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
+
+/// Returns how many minutes of the day are over here, by the system's time zone.
+pub fn minute_of_day() -> u16 {
+    let here = now().to_zoned(jiff::tz::TimeZone::system());
+    let minutes = i16::from(here.hour()) * 60 + i16::from(here.minute());
+    u16::try_from(minutes).unwrap_or_default()
+}

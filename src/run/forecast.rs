@@ -1,5 +1,7 @@
 //! What a run would do on one node: its look and its plan, and nothing after.
 
+use super::haul;
+use super::haul::forecast::Wanted;
 use super::look::look;
 use super::setting::{Draft, planned, stamp};
 use crate::cassandra::edit::Edit;
@@ -13,30 +15,64 @@ use crate::node::{Connect, config_file};
 use crate::plan::forecast::{Forecast, Planned};
 use crate::plan::setting::{Action, Plan, Want, state};
 use crate::plan::verify::worth_proving;
-use crate::record::{Job, State, Verify};
+use crate::record::{Entry, Job, State, Verify};
+use crate::store::Store;
 
-/// Looks at a node, and changes nothing.
+/// Looks at a node, and changes nothing. `store` is that of a job which has one, where it is
+/// there already.
 ///
 /// # Errors
 /// Why it could not be looked at.
 pub async fn forecast<C: Connect>(
     connector: &C,
-    spec: &NodeSpec,
+    entry: &Entry,
     limits: Limits,
     ring: Option<&Ring>,
     job: &Job,
+    store: Option<&Store>,
+) -> Result<Forecast, Why> {
+    match job {
+        Job::Enable(halves) => {
+            setting(connector, &entry.spec, limits, ring, Want { on: true, halves: *halves }).await
+        }
+        Job::Disable(halves) => {
+            setting(connector, &entry.spec, limits, ring, Want { on: false, halves: *halves }).await
+        }
+        Job::Verify(how) => {
+            let node = connector.connect(&entry.spec.endpoint).await.map_err(Why::from)?;
+            let (facts, tool) = look(&node, &entry.spec, limits, ring).await;
+            let against = worth_proving(&facts).err().map(|not| not.why());
+            Ok(proof(&tool, how, state(&facts), against))
+        }
+        Job::Ship(ship) => {
+            let wanted = Wanted {
+                tables: &ship.tables,
+                snapshot: ship.snapshot.as_deref(),
+                ships: true,
+                removal: ship.then_clean.as_ref(),
+                store,
+            };
+            haul::forecast::forecast(connector, entry, limits, &wanted).await
+        }
+        Job::Clean(clean) => {
+            let removal = Some(&clean.removal);
+            let wanted =
+                Wanted { tables: &clean.tables, snapshot: None, ships: false, removal, store };
+            haul::forecast::forecast(connector, entry, limits, &wanted).await
+        }
+    }
+}
+
+async fn setting<C: Connect>(
+    connector: &C,
+    spec: &NodeSpec,
+    limits: Limits,
+    ring: Option<&Ring>,
+    want: Want,
 ) -> Result<Forecast, Why> {
     let node = connector.connect(&spec.endpoint).await.map_err(Why::from)?;
     let (facts, tool) = look(&node, spec, limits, ring).await;
     let before = state(&facts);
-    let want = match job {
-        Job::Enable(halves) => Want { on: true, halves: *halves },
-        Job::Disable(halves) => Want { on: false, halves: *halves },
-        Job::Verify(how) => {
-            let against = worth_proving(&facts).err().map(|not| not.why());
-            return Ok(proof(&tool, how, before, against));
-        }
-    };
     let (plan, draft) = planned(&node, spec, limits, &facts, want).await;
     let mut forecast = Forecast {
         before,

@@ -16,6 +16,13 @@ pub enum Notice {
     Happened(Record),
     /// What the next start waits for; `None` when it waits for nothing.
     Pause(Option<Pause>),
+    /// How far a node's step is; too often told to be written down.
+    Progress {
+        /// The node's name.
+        node: String,
+        /// One line.
+        text: String,
+    },
 }
 
 /// What the next start waits for.
@@ -80,6 +87,11 @@ impl Log {
             inner.pause.clone_from(&pause);
             let _ = self.notices.send(Notice::Pause(pause));
         }
+    }
+
+    /// Tells the watchers how far a node is.
+    pub fn show(&self, node: String, text: String) {
+        let _ = self.notices.send(Notice::Progress { node, text });
     }
 
     /// Looks at the run as it is now.

@@ -1,10 +1,11 @@
-//! The hands: lines to nodes, turns, signals, the loop that asks and the loop that changes.
+//! The hands: lines to nodes, turns, the loop that asks, the loop that changes, what is hauled.
 
 pub mod audit;
 pub mod change;
 pub mod clock;
 pub mod forecast;
 mod gate;
+pub mod haul;
 pub mod journal;
 pub mod lines;
 pub mod log;
@@ -12,6 +13,7 @@ mod look;
 pub mod peers;
 pub mod ring;
 mod setting;
+pub mod topology;
 mod turn;
 mod turns;
 mod verify;

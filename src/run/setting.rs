@@ -146,7 +146,7 @@ fn drop_undone(ended: &mut Ended, on: bool) {
     let seen = match ended.changed.last() {
         Some(Step::EditConfig) => ended.after.configured,
         Some(Step::EnableBackup | Step::DisableBackup) => ended.after.live,
-        Some(Step::Prove | Step::Deep | Step::CleanUp) | None => None,
+        Some(Step::Prove | Step::Deep | Step::CleanUp | Step::Ship | Step::Clean) | None => None,
     };
     if seen == Some(!on) {
         ended.changed.pop();

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::gate::Gate;
+use super::haul::closing::Closing;
+use super::haul::depot::Depot;
 use super::log::Log;
-use super::{setting, verify};
+use super::{haul, setting, verify};
 use crate::cassandra::fact::{Why, WhyKind};
 use crate::cassandra::ring::Ring;
 use crate::node::Connect;
@@ -27,6 +29,10 @@ pub(super) struct Shared<C: Connect> {
     pub(super) terms: Terms,
     pub(super) run: String,
     pub(super) who: String,
+    /// The store, of a job that has one.
+    pub(super) depot: Option<Depot>,
+    /// What ends work of hours early.
+    pub(super) closing: Closing,
 }
 
 /// A node whose turn it is, and whose lock is ours.
@@ -60,9 +66,21 @@ pub(super) async fn turn<C: Connect>(shared: &Shared<C>, entry: &Entry, is_canar
         Job::Enable(halves) => setting::turn(&held, Want { on: true, halves: *halves }).await,
         Job::Disable(halves) => setting::turn(&held, Want { on: false, halves: *halves }).await,
         Job::Verify(how) => verify::turn(&held, how).await,
+        Job::Ship(ship) => match &shared.depot {
+            Some(depot) => haul::ship::turn(&held, ship, depot, shared.closing.clone()).await,
+            None => no_store(entry),
+        },
+        Job::Clean(clean) => match &shared.depot {
+            Some(depot) => haul::clean::turn(&held, clean, depot, shared.closing.clone()).await,
+            None => no_store(entry),
+        },
     };
     held.lock.release().await;
     ended
+}
+
+fn no_store(entry: &Entry) -> Ended {
+    Ended::new(entry.name(), Outcome::Refused).because("the run was given no store")
 }
 
 async fn take_lock<C: Connect>(
@@ -92,6 +110,11 @@ async fn take_lock<C: Connect>(
 }
 
 impl<C: Connect> Held<'_, C> {
+    /// Whether the node has let go of our lock.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lock.is_lost()
+    }
+
     /// Does one step, written down before and after. The step is not done when it cannot be
     /// written down, or the lock is not ours any more.
     pub(super) async fn step<T>(

@@ -18,11 +18,14 @@ use ringhaul::node::{Connect, Endpoint, NodeError};
 use ringhaul::plan::resume;
 use ringhaul::record::{Begun, Entry, Halves, Job, Record, SCHEMA, Verify, What};
 use ringhaul::run::change::{GateRules, Order, Question, change};
+use ringhaul::run::haul::depot::{Depot, known};
 use ringhaul::run::journal::{self, Journal, JournalError};
 use ringhaul::run::lines::Lines;
 use ringhaul::run::log::{Log, Notice};
 use ringhaul::run::{clock, ring};
 use ringhaul::schedule::{Place, Rules, Schedule};
+use ringhaul::store::Store;
+use ringhaul::store::manifest::Topology;
 use tokio::sync::{mpsc, watch};
 
 use crate::local::Local;
@@ -251,6 +254,8 @@ pub(crate) struct Wish {
     pub(crate) question: Option<Arc<Question>>,
     /// Whether the ring was asked for just before the loop begins.
     pub(crate) knows_ring: bool,
+    /// The store of ship and clean.
+    pub(crate) store: Option<PathBuf>,
 }
 
 impl Wish {
@@ -265,6 +270,7 @@ impl Wish {
             limits: LIMITS,
             question: None,
             knows_ring: true,
+            store: None,
         }
     }
 
@@ -279,6 +285,11 @@ impl Wish {
             patience: self.patience,
             terms: terms(self.linger),
             not_before: Duration::ZERO,
+            depot: self.store.as_ref().map(|store| {
+                let (store, _) = Store::open_or_make(store).unwrap();
+                Depot::new(store, known(Topology::default()), None)
+            }),
+            window: None,
             question: self.question.clone(),
         }
     }

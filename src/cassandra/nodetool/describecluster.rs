@@ -1,10 +1,11 @@
-//! `nodetool describecluster`: the ring's name, and every keyspace with its replication. Of the
-//! other sections only the headings are looked at.
+//! `nodetool describecluster`: the ring's name, who has which version of the schema, and every
+//! keyspace with its replication. Of the other sections only the headings are looked at.
 //!
 //! The list of keyspaces came with 4.0; one line each, from Cassandra's `DescribeCluster.java`:
 //! `<tab>NAME -> Replication class: CLASS {dc1=3, dc2=3/1}`, in no order.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::ParseError;
 use super::noise::is_noise;
@@ -15,6 +16,9 @@ use crate::text::visible;
 pub struct DescribedCluster {
     /// The ring's name.
     pub name: String,
+    /// The version of the schema that each member has, by its address; members that could not be
+    /// asked are left out.
+    pub schema_versions: BTreeMap<String, String>,
     /// All keyspaces but the virtual ones, by name; `None` when the output has no list (3.11).
     pub keyspaces: Option<Vec<Keyspace>>,
 }
@@ -42,6 +46,7 @@ pub fn parse(stdout: &str) -> Result<DescribedCluster, ParseError> {
         .find(|line| *line == "Cluster Information:")
         .ok_or_else(|| error("no cluster information", stdout))?;
     let mut name = None;
+    let mut schema_versions = BTreeMap::new();
     let mut keyspaces: Option<Vec<Keyspace>> = None;
     let mut is_keyspaces = false;
     for line in lines.filter(|line| !is_noise(line)) {
@@ -57,12 +62,26 @@ pub fn parse(stdout: &str) -> Result<DescribedCluster, ParseError> {
                 let read = keyspace(below).ok_or_else(|| error("an unreadable keyspace", line))?;
                 list.push(read);
             }
-            Some(_) | None => name = name.or_else(|| below.strip_prefix("Name: ").map(visible)),
+            Some(_) | None => {
+                schema_versions.extend(schema_version(below));
+                name = name.or_else(|| below.strip_prefix("Name: ").map(visible));
+            }
         }
     }
     let name = name.ok_or_else(|| error("no name", stdout))?;
     let keyspaces = keyspaces.map(in_order).transpose()?;
-    Ok(DescribedCluster { name, keyspaces })
+    Ok(DescribedCluster { name, schema_versions, keyspaces })
+}
+
+/// Reads `<tab>UUID: [10.0.0.1, 10.0.0.2]`, less its first tab; nothing of any other line.
+fn schema_version(line: &str) -> Vec<(String, String)> {
+    let Some((version, members)) = line.trim().split_once(": [") else { return Vec::new() };
+    let is_version = version.len() == 36 && version.bytes().filter(|b| *b == b'-').count() == 4;
+    let Some(members) = members.strip_suffix(']').filter(|_| is_version) else {
+        return Vec::new();
+    };
+    let addresses = members.split(", ").filter_map(|member| member.parse::<IpAddr>().ok());
+    addresses.map(|address| (address.to_string(), version.to_owned())).collect()
 }
 
 /// Whether `name` follows Cassandra's rule for keyspaces, and so can stand in a command.
@@ -142,9 +161,17 @@ mod tests {
 
     #[test]
     fn an_output_without_the_list_is_understood_and_names_no_keyspace() {
-        let text = format!("Welcome!\n{HEAD}\tSchema versions:\n\t\tb9cd: [10.0.0.1]\n\n");
+        let version = "d24b6584-ca87-38fc-ab1a-6a88acdfb1a3";
+        let text = format!(
+            "Welcome!\n{HEAD}\tSchema versions:\n\t\t{version}: [10.0.0.1, fd77:0:0:0:0:0:0:11]\n\n\
+             \t\tUNREACHABLE: [10.0.0.2]\n\n"
+        );
         let read = parse(&text).unwrap();
-        assert_eq!(read, DescribedCluster { name: "prod: eu".to_owned(), keyspaces: None });
+        let members = ["10.0.0.1", "fd77::11"];
+        let schema_versions =
+            members.map(|member| (member.to_owned(), version.to_owned())).into_iter().collect();
+        let name = "prod: eu".to_owned();
+        assert_eq!(read, DescribedCluster { name, schema_versions, keyspaces: None });
     }
 
     #[test]

@@ -12,10 +12,20 @@ use super::noise::is_noise;
 /// Returns each node's lowest token, by its address as printed.
 ///
 /// # Errors
+/// As [`tokens`].
+pub fn parse(stdout: &str) -> Result<BTreeMap<String, i128>, ParseError> {
+    let lowest =
+        |(address, tokens): (String, Vec<i128>)| Some((address, tokens.into_iter().min()?));
+    Ok(tokens(stdout)?.into_iter().filter_map(lowest).collect())
+}
+
+/// Returns each node's tokens, by its address as printed.
+///
+/// # Errors
 /// When there is no row, a line from the first `Datacenter:` on is not understood, or a token is
 /// no number: those of `ByteOrderedPartitioner` are not.
-pub fn parse(stdout: &str) -> Result<BTreeMap<String, i128>, ParseError> {
-    let mut lowest = BTreeMap::new();
+pub fn tokens(stdout: &str) -> Result<BTreeMap<String, Vec<i128>>, ParseError> {
+    let mut tokens: BTreeMap<String, Vec<i128>> = BTreeMap::new();
     let mut is_table = false;
     for line in stdout.lines().map(str::trim_end) {
         if line.starts_with("Datacenter: ") {
@@ -24,16 +34,15 @@ pub fn parse(stdout: &str) -> Result<BTreeMap<String, i128>, ParseError> {
             if !is_table {
                 return Err(error("a node outside of a table", line));
             }
-            let known = lowest.entry(address.to_owned()).or_insert(token);
-            *known = token.min(*known);
+            tokens.entry(address.to_owned()).or_default().push(token);
         } else if is_table && !is_frame(line) && !is_noise(line) {
             return Err(error("a line of no known kind", line));
         }
     }
-    if lowest.is_empty() {
+    if tokens.is_empty() {
         return Err(error("no node", stdout));
     }
-    Ok(lowest)
+    Ok(tokens)
 }
 
 fn error(reason: &'static str, line: &str) -> ParseError {

@@ -1,0 +1,198 @@
+//! clean on one node: what the store was just seen to hold is removed, and nothing else.
+
+use std::collections::BTreeMap;
+
+use super::closing::Closing;
+use super::depot::Depot;
+use super::{Yard, blocking, open};
+use crate::cassandra::fact::{Fact, Why};
+use crate::cassandra::sets::FoundSet;
+use crate::human;
+use crate::node::{Connect, sets};
+use crate::plan::clean::{Left, Plan, plan};
+use crate::record::haul::{Clean, Removal};
+use crate::record::{Ended, Outcome, Step};
+use crate::run::turn::{Held, Trouble};
+use crate::store::StoreError;
+use crate::store::manifest::StoredSet;
+
+/// So many sets are removed between two looks at whether it is to end early.
+const AT_ONCE: usize = 256;
+
+/// Takes one node through clean.
+pub(in crate::run) async fn turn<C: Connect>(
+    held: &Held<'_, C>,
+    clean: &Clean,
+    depot: &Depot,
+    closing: Closing,
+) -> Ended {
+    let mut yard = match open(held, depot, &clean.tables, None).await {
+        Ok(yard) => yard,
+        Err(ended) => return *ended,
+    };
+    yard.closing = Some(closing);
+    match remove(&mut yard, &clean.removal).await {
+        true => yard.survey_again().await,
+        false => yard.left_as_listed(),
+    }
+    let sum = yard.haul.sum();
+    if yard.ended.outcome == Outcome::Done && sum.cleaned.sets == 0 {
+        yard.ended.outcome = Outcome::NothingToDo;
+        yard.ended.reason = Some(match sum.left.sets {
+            0 => "no set in backups".to_owned(),
+            sets => format!("{} stay", human::count(sets, "set")),
+        });
+    }
+    yard.end()
+}
+
+/// Removes what may go. Returns whether anything may have gone.
+pub(super) async fn remove<C: Connect>(yard: &mut Yard<'_, C>, removal: &Removal) -> bool {
+    let now = match &yard.listed.now {
+        Fact::Known(now) => *now,
+        Fact::Unknown(why) => {
+            let why = why.clone();
+            yard.fail_for(&why);
+            return false;
+        }
+    };
+    // What ship stored a moment ago is asked for as well.
+    if let Err(error) = yard.ask_store().await {
+        yard.fail(&error);
+        return false;
+    }
+    let holdings = std::sync::Arc::clone(&yard.holdings);
+    let known = super::known(&holdings);
+    let Plan { remove, left } = plan(&yard.items, &known, removal, now);
+    tell_left(yard, &left);
+    if remove.is_empty() {
+        return false;
+    }
+    if let Some(percent) = removal.read_back {
+        let why = match read_back(yard, &remove, percent).await {
+            Ok(fault) => fault,
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(why) = why {
+            yard.ended.outcome = Outcome::Failed;
+            yard.ended.reason = Some(format!("nothing was removed: the store was read: {why}"));
+            let hint = "`ringhaul store check --read-data` shows how much is damaged";
+            yard.ended.hint = Some(hint.to_owned());
+            return false;
+        }
+    }
+    let sets: Vec<FoundSet> = remove.iter().map(|(at, _)| yard.items[*at].set.clone()).collect();
+    let held = yard.held;
+    let work = async { unlink(yard, &sets).await.map_err(Trouble::Said) };
+    match held.step(Step::Clean, work).await {
+        Ok(()) => {}
+        Err(trouble) => {
+            let why = trouble.why().clone();
+            yard.fail_for(&why);
+        }
+    }
+    if yard.haul.sum().cleaned.sets > 0 {
+        yard.ended.changed.push(Step::Clean);
+    }
+    true
+}
+
+/// Removes these sets, batch after batch.
+async fn unlink<C: Connect>(yard: &mut Yard<'_, C>, all: &[FoundSet]) -> Result<(), Why> {
+    let held = yard.held;
+    let (spec, limit) = (&held.entry.spec, held.shared.limits.files);
+    for batch in all.chunks(AT_ONCE) {
+        if let Some(why) = yard.closing.as_ref().and_then(Closing::why) {
+            yard.ended.outcome = Outcome::Partly;
+            yard.ended.reason = Some(format!("{why}; the rest stays until the next time"));
+            return Ok(());
+        }
+        let sets::Removal { sets: removed, broke_off } =
+            sets::remove(&*held.node, spec, batch, limit).await;
+        for (set, removed) in batch.iter().zip(removed) {
+            let counts = yard.haul.of(&set.place.table());
+            counts.freed = counts.freed.saturating_add(removed.freed_bytes);
+            counts.cleaned.bytes = counts.cleaned.bytes.saturating_add(removed.bytes);
+            match removed.left {
+                None => counts.cleaned.sets += 1,
+                Some(why) => {
+                    yard.ended.outcome = Outcome::Failed;
+                    yard.ended.reason = Some("a set could not be removed".to_owned());
+                    yard.note(format!("left: {}: {why}", set.place));
+                }
+            }
+        }
+        if let Some(why) = broke_off {
+            return Err(why);
+        }
+    }
+    Ok(())
+}
+
+/// Reads so many percent of what is to be removed from the store.
+async fn read_back<C: Connect>(
+    yard: &Yard<'_, C>,
+    remove: &[(usize, &StoredSet)],
+    percent: u8,
+) -> Result<Option<String>, StoreError> {
+    let wanted = (remove.len() * usize::from(percent)).div_ceil(100);
+    let chosen = sample(remove.len(), wanted, yard.held.shared.run.as_bytes());
+    let sets: Vec<StoredSet> = chosen.into_iter().map(|at| remove[at].1.clone()).collect();
+    let (store, host) = (yard.depot.store.clone(), yard.host.clone());
+    blocking(move || {
+        for set in &sets {
+            if let Err(fault) = store.hash_set(set, &host, &mut |_| {}) {
+                return Ok(Some(format!("{}: {fault}", set.place)));
+            }
+        }
+        Ok(None)
+    })
+    .await
+}
+
+/// Chooses so many of them, others in each run.
+fn sample(count: usize, wanted: usize, run: &[u8]) -> Vec<usize> {
+    let key = |at: &usize| {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(run).update(&at.to_le_bytes());
+        *hasher.finalize().as_bytes()
+    };
+    let mut all: Vec<usize> = (0..count).collect();
+    all.sort_by_cached_key(key);
+    all.truncate(wanted);
+    all
+}
+
+/// Says what stays: what is ordinary is counted, the rest is named.
+fn tell_left<C: Connect>(yard: &mut Yard<'_, C>, left: &[(usize, Left)]) {
+    let mut ordinary: BTreeMap<String, u64> = BTreeMap::new();
+    for (at, why) in left {
+        if why.is_ordinary() {
+            *ordinary.entry(why.to_string()).or_default() += 1;
+            continue;
+        }
+        let place = yard.items[*at].set.place.to_string();
+        if matches!(why, Left::Damaged(_)) {
+            yard.ended.outcome = Outcome::Failed;
+            yard.ended.reason = Some("the store's copy of a set is damaged".to_owned());
+            yard.ended.hint = Some("ship stores it again; then clean again".to_owned());
+        }
+        yard.note(format!("left: {place}: {why}"));
+    }
+    for (why, sets) in ordinary {
+        yard.note(format!("{} left: {why}", human::count(sets, "set")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sample;
+
+    #[test]
+    fn a_sample_has_the_size_that_was_asked_for_and_changes_from_run_to_run() {
+        let one = sample(1000, 50, b"a");
+        assert_eq!(one.len(), 50);
+        assert_ne!(one, sample(1000, 50, b"b"));
+        assert_eq!(sample(3, 3, b"a").len(), 3);
+    }
+}

@@ -1,0 +1,199 @@
+//! ship on one node: what is new to the store is fetched, proven and stored.
+
+use super::closing::Closing;
+use super::depot::{Depot, NoRoom};
+use super::fetch::{Fetch, Stopped};
+use super::{Yard, blocking, clean, open};
+use crate::cassandra::sets::FoundSet;
+use crate::cassandra::toc::is_complete;
+use crate::human;
+use crate::node::{Connect, sets};
+use crate::plan::ship::{Item, Standing, standings};
+use crate::record::haul::Ship;
+use crate::record::{Ended, Outcome, Step};
+use crate::run::turn::{Held, Trouble};
+use crate::store::StoreError;
+
+/// Takes one node through ship.
+pub(in crate::run) async fn turn<C: Connect>(
+    held: &Held<'_, C>,
+    ship: &Ship,
+    depot: &Depot,
+    closing: Closing,
+) -> Ended {
+    let mut yard = match open(held, depot, &ship.tables, ship.snapshot.as_deref()).await {
+        Ok(yard) => yard,
+        Err(ended) => return *ended,
+    };
+    let mut has_changed = true;
+    match work(&mut yard, ship, closing).await {
+        Ok(has_shipped) => {
+            has_changed = has_shipped;
+            if let Some(removal) = &ship.then_clean {
+                has_changed |= clean::remove(&mut yard, removal).await;
+            }
+        }
+        Err(stopped) => stop(&mut yard, stopped).await,
+    }
+    match has_changed {
+        true => yard.survey_again().await,
+        false => yard.left_as_listed(),
+    }
+    judge(&mut yard);
+    yard.end()
+}
+
+/// Ships what is new. Returns whether anything was done.
+async fn work<C: Connect>(
+    yard: &mut Yard<'_, C>,
+    ship: &Ship,
+    closing: Closing,
+) -> Result<bool, Stopped> {
+    let standings = standings(&yard.items, &yard.known());
+    let mut new = Vec::new();
+    for (at, standing) in standings.iter().enumerate() {
+        let set = &yard.items[at].set;
+        match standing {
+            Standing::There => yard.haul.of(&set.place.table()).there.add(set.bytes()),
+            Standing::New => new.push(at),
+            Standing::Twin(_) => {}
+        }
+    }
+    let ready = complete(yard, &new).await?;
+    if ready.is_empty() {
+        return Ok(false);
+    }
+    let bytes = human::sum(ready.iter().map(|at| yard.items[*at].set.bytes()));
+    let free = free(yard).await.map_err(Stopped::Store)?;
+    let depot = yard.depot;
+    let promise = depot.promise(bytes, free, ship.reserve).map_err(Stopped::NoRoom)?;
+    let held = yard.held;
+    let fetch = Fetch::new(yard, &standings, promise, ship.rate, closing);
+    let mut result = None;
+    let work = async {
+        let done = fetch.run(&ready).await;
+        let why = done.as_ref().err().map(Stopped::why);
+        result = Some(done);
+        why.map_or(Ok(()), |why| Err(Trouble::Said(why)))
+    };
+    let step = held.step(Step::Ship, work).await;
+    if yard.haul.sum().shipped.sets > 0 {
+        yard.ended.changed.push(Step::Ship);
+    }
+    match (result, step) {
+        (Some(done), _) => done.map(|()| true),
+        // It could not be written down, so it was not begun.
+        (None, Err(trouble)) => Err(Stopped::Line(trouble.why().clone())),
+        (None, Ok(())) => Ok(false),
+    }
+}
+
+/// Returns which of these sets are whole; the others are held back.
+async fn complete<C: Connect>(
+    yard: &mut Yard<'_, C>,
+    new: &[usize],
+) -> Result<Vec<usize>, Stopped> {
+    if new.is_empty() {
+        return Ok(Vec::new());
+    }
+    let held = yard.held;
+    let asked: Vec<&FoundSet> = new.iter().map(|at| &yard.items[*at].set).collect();
+    let (spec, limit) = (&held.entry.spec, held.shared.limits.files);
+    let tocs = sets::tocs(&*held.node, spec, yard.listed.may_read, &asked, limit).await;
+    let tocs = tocs.map_err(Stopped::Line)?;
+    let mut ready = Vec::new();
+    for (at, toc) in new.iter().zip(tocs) {
+        let set = &yard.items[*at].set;
+        match is_complete(set, toc.as_deref()) {
+            Ok(()) => ready.push(*at),
+            Err(why) => {
+                let text = format!("held back: {}: {why}", set.place);
+                let (table, bytes) = (set.place.table(), set.bytes());
+                yard.haul.of(&table).held.add(bytes);
+                yard.note(text);
+            }
+        }
+    }
+    Ok(ready)
+}
+
+async fn free<C: Connect>(yard: &Yard<'_, C>) -> Result<u64, StoreError> {
+    let store = yard.depot.store.clone();
+    blocking(move || store.room()).await
+}
+
+/// Says why it ended before all was stored.
+async fn stop<C: Connect>(yard: &mut Yard<'_, C>, stopped: Stopped) {
+    let shipped = yard.haul.sum().shipped;
+    let so_far = format!("{} stored until then", human::count(shipped.sets, "set"));
+    let again = "running it again, or resume, ships what is left";
+    match stopped {
+        Stopped::Line(why) => {
+            yard.fail_for(&why);
+            yard.ended.unreachable = false;
+            yard.ended.reason = Some(format!("{why}; {so_far}"));
+            yard.ended.hint = Some(format!("{}; {again}", why.hint()));
+        }
+        Stopped::Store(error @ StoreError::Full { .. }) => {
+            yard.fail(&error);
+            let there = |item: &Item| yard.known().get(item).is_some();
+            let new = yard.items.iter().filter(|item| !there(item));
+            let missing = human::sum(new.map(|item| item.set.bytes()));
+            let missing = human::bytes(missing.saturating_sub(shipped.bytes));
+            yard.ended.reason = Some(format!(
+                "the store is full: {missing} of this node are still to come; {so_far}"
+            ));
+            yard.ended.hint = Some(format!("make room for {missing} and more; {again}"));
+        }
+        Stopped::Store(error) => {
+            yard.fail(&error);
+            yard.ended.reason = Some(format!("{error}; {so_far}"));
+        }
+        Stopped::NoRoom(no_room) => {
+            yard.ended.outcome = Outcome::Refused;
+            yard.ended.reason = Some(no_room.to_string());
+            let missing = human::bytes(no_room.missing);
+            yard.ended.hint =
+                Some(format!("make room for {missing} more in the store, or lower --reserve"));
+        }
+        Stopped::Closing(why) => {
+            yard.ended.outcome = Outcome::Partly;
+            yard.ended.reason = Some(format!("{why}; {so_far}"));
+            yard.ended.hint = Some(again.to_owned());
+        }
+    }
+}
+
+/// Says how the turn ended when nothing stopped it.
+fn judge<C: Connect>(yard: &mut Yard<'_, C>) {
+    if yard.ended.outcome != Outcome::Done {
+        return;
+    }
+    let sum = yard.haul.sum();
+    if sum.failed.sets > 0 {
+        yard.ended.outcome = Outcome::Failed;
+        yard.ended.reason =
+            Some(format!("{} could not be stored", human::count(sum.failed.sets, "complete set")));
+        yard.ended.hint = Some("look at the files named below; the others are stored".to_owned());
+    } else if sum.shipped.sets + sum.cleaned.sets == 0 {
+        yard.ended.outcome = Outcome::NothingToDo;
+        yard.ended.reason = Some(match sum.there.sets {
+            0 => "no complete set to ship".to_owned(),
+            sets => format!("{} in the store already", human::count(sets, "set")),
+        });
+    }
+}
+
+impl std::fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the store has {} free", human::bytes(self.free))?;
+        if self.promised > 0 {
+            write!(f, ", of which other nodes need {}", human::bytes(self.promised))?;
+        }
+        write!(
+            f,
+            ": {} more are needed for what is to come and the reserve",
+            human::bytes(self.missing)
+        )
+    }
+}
