@@ -8,8 +8,12 @@
 
 #[path = "stories/audit.rs"]
 mod audit;
+#[path = "stories/away.rs"]
+mod away;
 #[path = "stories/command.rs"]
 mod command;
+#[path = "stories/depot.rs"]
+mod depot;
 #[path = "stories/discovery.rs"]
 mod discovery;
 #[path = "stories/faults.rs"]
@@ -30,6 +34,8 @@ mod resume;
 mod rolling;
 #[path = "stories/runs.rs"]
 mod runs;
+#[path = "stories/ship.rs"]
+mod ship;
 #[path = "stories/stock.rs"]
 mod stock;
 #[path = "stories/three_nodes.rs"]

@@ -136,7 +136,7 @@ fn ctrl_c_finishes_what_runs_and_twice_stops_at_once() {
 }
 
 /// Ends every session of a node's sshd; its listener lives on.
-const END_SESSIONS: &str = "listener=$(cut -d' ' -f1 /run/rig/sshd)
+pub(crate) const END_SESSIONS: &str = "listener=$(cut -d' ' -f1 /run/rig/sshd)
     for privileged in $(ps -o pid= --ppid \"$listener\"); do
         kill -9 $(ps -o pid= --ppid \"$privileged\") \"$privileged\" || true
     done";
