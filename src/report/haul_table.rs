@@ -39,6 +39,13 @@ impl Columns {
         titles
     }
 
+    /// Cells behind the counts: the rate of what is shipped.
+    fn rate(self, rate: Option<u64>) -> Option<Cell> {
+        let shown =
+            || rate.map_or_else(|| "-".to_owned(), |rate| format!("{}/s", human::bytes(rate)));
+        self.ships.then(|| right(shown()))
+    }
+
     fn cells(self, counts: &Counts, is_left_known: bool, is_wide: bool) -> Vec<Cell> {
         let amount = |amount: Amount| right(shown(amount, is_wide));
         let mut cells = Vec::new();
@@ -78,7 +85,8 @@ pub(super) fn nodes(fleet: &Fleet, width: Option<u16>, color: bool, is_running: 
     titles.push("OUTCOME");
     let before = titles.len();
     titles.extend(columns.titles());
-    titles.extend(["RATE", "TOOK"]);
+    titles.extend(columns.ships.then_some("RATE"));
+    titles.push("TOOK");
     table.set_header(titles.iter().enumerate().map(|(at, title)| {
         let cell = Cell::new(title).add_attribute(Attribute::Bold);
         if at >= before { cell.set_alignment(CellAlignment::Right) } else { cell }
@@ -97,7 +105,7 @@ pub(super) fn nodes(fleet: &Fleet, width: Option<u16>, color: bool, is_running: 
         match haul(row) {
             Some(haul) => {
                 cells.extend(columns.cells(&haul.sum(), haul.is_left_known, is_wide));
-                cells.push(right(rate(haul.rate())));
+                cells.extend(columns.rate(haul.rate()));
             }
             None => cells.extend((1..blank).map(|_| right("?".to_owned()))),
         }
@@ -118,7 +126,7 @@ pub(super) fn nodes(fleet: &Fleet, width: Option<u16>, color: bool, is_running: 
         cells.extend((1..before).map(|_| Cell::new("")));
         let (sum, is_left_known) = sum(fleet);
         cells.extend(columns.cells(&sum, is_left_known, is_wide));
-        cells.push(right(rate(whole_rate(fleet))));
+        cells.extend(columns.rate(whole_rate(fleet)));
         cells.push(right(span(fleet)));
         table.add_row(cells);
     }
@@ -183,10 +191,6 @@ fn shown(amount: Amount, is_wide: bool) -> String {
         sets if is_wide => format!("{sets}, {bytes}"),
         sets => format!("{sets}\n{bytes}"),
     }
-}
-
-fn rate(rate: Option<u64>) -> String {
-    rate.map_or_else(|| "-".to_owned(), |rate| format!("{}/s", human::bytes(rate)))
 }
 
 /// What all nodes together sent, by the time of the session.
