@@ -11,23 +11,24 @@ sudo=$1
 tab='	'
 list=$(cat)
 
+# A shell's `read` asks the system for each byte: lines are told apart in memory.
+set -f
+IFS=$nl
+
 # One folder that is not ours to write to, and all is asked of sudo. One that is gone is no such.
-may=$(
-    printf '%s\n' "$list" | {
-        last=''
-        while IFS=$tab read -r path _; do
-            dir=${path%/*}
-            [ "$dir" = "$last" ] && continue
-            last=$dir
-            [ -w "$dir" ] && [ -x "$dir" ] && continue
-            [ ! -e "$dir" ] && [ -x "${dir%/*}" ] && continue
-            echo no
-            break
-        done
-    }
-)
+may='' last=''
+for line in $list; do
+    path=${line%%"$tab"*}
+    dir=${path%/*}
+    [ "$dir" = "$last" ] && continue
+    last=$dir
+    [ -w "$dir" ] && [ -x "$dir" ] && continue
+    [ ! -e "$dir" ] && [ -x "${dir%/*}" ] && continue
+    may=no
+    break
+done
 run=''
-case $sudo$may in always* | autono) run='sudo -n --' ;; esac
+case $sudo$may in always* | autono) run=sudo$nl-n$nl-- ;; esac
 
 # A program for many of the lines' paths at once.
 each() {
@@ -55,31 +56,28 @@ look() {
 
 # Prints the paths of sets that are what they were, as far as they are there.
 whole() {
-    printf '%s\n%s\n' "$list" "$found" | sort -t "$tab" -k 1,1 -k 2,2 | {
-        set='' good=''
-        while IFS=$tab read -r path kind what more; do
-            case $kind in
-                0)
-                    if [ "$more" != "$set" ]; then
-                        [ -n "$good" ] && printf '%s' "$good"
-                        set=$more good='' is_other=''
-                    fi
-                    want=$what at=$path
-                    ;;
-                1)
-                    [ "$path" = "$at" ] || exit 1
-                    case $what in
-                        "$want:regular file" | "$want:regular empty file")
-                            [ -z "$is_other" ] && good=$good$path$nl
-                            ;;
-                        *) is_other=yes good='' ;;
-                    esac
-                    ;;
-            esac
-        done
-        [ -n "$good" ] && printf '%s' "$good"
-        :
-    }
+    set='' good=''
+    for line in $(printf '%s\n%s\n' "$list" "$found" | sort -t "$tab" -k 1,1 -k 2,2); do
+        path=${line%%"$tab"*} line=${line#*"$tab"}
+        kind=${line%%"$tab"*} line=${line#*"$tab"}
+        what=${line%%"$tab"*} more=${line#*"$tab"}
+        if [ "$kind" = 0 ]; then
+            if [ "$more" != "$set" ]; then
+                printf '%s' "$good"
+                set=$more good='' is_other=''
+            fi
+            want=$what at=$path
+            continue
+        fi
+        [ "$path" = "$at" ] || return 1
+        case $what in
+            "$want:regular file" | "$want:regular empty file")
+                [ -z "$is_other" ] && good=$good$path$nl
+                ;;
+            *) is_other=yes good='' ;;
+        esac
+    done
+    printf '%s' "$good"
 }
 
 if look; then

@@ -180,9 +180,9 @@ async fn sudo_is_asked_for_stat_and_rm_alone_and_its_refusal_is_no_removal() {
 }
 
 #[tokio::test]
-async fn twenty_thousand_files_go_by_few_commands() {
+async fn more_files_than_one_command_takes_go_by_several() {
     let tree = Tree::new();
-    for table in 0..50 {
+    for table in 0..10 {
         let backups = format!("data/shop/t{table}-{ID}/backups");
         for generation in 0..100 {
             tree.set(&backups, &format!("nb-{generation}-big"));
@@ -190,6 +190,6 @@ async fn twenty_thousand_files_go_by_few_commands() {
     }
     let sets = tree.sets().await;
     let fates = removed(&tree, &sets).await;
-    assert_eq!(fates, vec![gone(4, BYTES); 5000]);
+    assert_eq!(fates, vec![gone(4, BYTES); 1000]);
     assert!(tree.sets().await.is_empty());
 }
