@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::links;
 use super::sets::{FoundFile, FoundSet, Origin, PAPERS, SetPlace};
+use super::shelf::{Shelf, Stray, is_index_folder, is_keyspace, is_table_folder};
 use super::sstable;
 use super::tree::TreeError;
 
@@ -25,34 +26,6 @@ const LONGEST_PATH: usize = 4096;
 const STRAYS_SHOWN: usize = 100;
 
 const DIGEST: &str = "Digest.crc32";
-
-/// What lies in a node's `backups` and in one snapshot.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shelf {
-    /// The sets, whole or in part, by place; the same place may be in two data folders.
-    pub sets: Vec<FoundSet>,
-    /// Files that are no set's, the first hundred.
-    pub strays: Vec<Stray>,
-    /// How many there are.
-    pub stray_count: u64,
-    /// Their bytes.
-    pub stray_bytes: u64,
-    /// Bytes of those that no other link holds.
-    pub stray_held_bytes: u64,
-}
-
-/// A file that is no set's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stray {
-    /// Its path, made visible.
-    pub path: String,
-    /// Bytes.
-    pub bytes: u64,
-    /// Bytes that the disk would get back.
-    pub held_bytes: u64,
-    /// Why it is none.
-    pub why: &'static str,
-}
 
 /// Reads the records of one pass.
 #[derive(Debug, Default)]
@@ -104,28 +77,6 @@ struct Entry<'a> {
     kind: &'a str,
     file: FoundFile,
     name: &'a str,
-}
-
-/// Whether a snapshot's name can be asked for: nothing that `find` or a shell would read otherwise.
-pub fn is_tag(tag: &str) -> bool {
-    (1..=200).contains(&tag.len())
-        && !matches!(tag, "." | "..")
-        && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-:+=@,".contains(&b))
-}
-
-/// Whether it is a keyspace's name.
-pub(crate) fn is_keyspace(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
-/// Whether it is the folder of a table, with an id or, from before Cassandra 2.1, without.
-pub(crate) fn is_table_folder(name: &str) -> bool {
-    is_keyspace(sstable::split_table_folder(name).0)
-}
-
-/// Whether it is the folder of a secondary index.
-pub(crate) fn is_index_folder(name: &str) -> bool {
-    name.strip_prefix('.').is_some_and(is_keyspace)
 }
 
 impl Listing {
@@ -457,3 +408,6 @@ fn entry(record: &str) -> Option<Entry<'_>> {
 fn odd(record: &str) -> TreeError {
     TreeError::NotUnderstood(crate::text::one_line(record.as_bytes(), 200))
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ pub mod replicas;
 pub mod ring;
 pub mod schema;
 pub mod sets;
+pub mod shelf;
 pub mod snapshot;
 pub mod snapshot_schema;
 pub mod socket;

@@ -37,8 +37,7 @@ pub fn read(text: &[u8], paths: &[String]) -> Vec<Option<Vec<String>>> {
     tocs
 }
 
-/// Where `word` begins in `text`. A file that is gone has the rest of a batch searched in vain, so
-/// only line ends of the word are compared first.
+/// Where `word`, which is a header, begins in `text`.
 fn position(text: &[u8], word: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {

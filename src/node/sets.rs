@@ -14,7 +14,8 @@ use super::survey;
 use super::{Node, catalog};
 use crate::cassandra::disk::Disk;
 use crate::cassandra::fact::{Fact, Why, WhyKind};
-use crate::cassandra::listing::{Listing, Shelf, is_tag};
+use crate::cassandra::listing::Listing;
+use crate::cassandra::shelf::{Shelf, is_tag};
 use crate::inventory::NodeSpec;
 
 /// What one look at a node's files showed.

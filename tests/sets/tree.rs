@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ringhaul::cassandra::listing::Shelf;
 use ringhaul::cassandra::sets::FoundSet;
+use ringhaul::cassandra::shelf::Shelf;
 use ringhaul::inventory::{NodeSpec, Paths, Sudo};
 use ringhaul::node::Endpoint;
 use ringhaul::node::sets::{self, Listed};

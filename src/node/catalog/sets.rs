@@ -46,7 +46,7 @@ const SLOWEST_STREAM: u64 = 64 * 1024;
 
 /// Looks at process, cassandra.yaml and disks, and lists the sets in backups and, if one is named,
 /// in a snapshot; see `sets.sh`. The name must have passed
-/// [`is_tag`](crate::cassandra::listing::is_tag).
+/// [`is_tag`](crate::cassandra::shelf::is_tag).
 ///
 /// `data` are folders to look at in place of those of the inventory or of cassandra.yaml.
 pub fn list(spec: &NodeSpec, snapshot: Option<&str>, data: &[String], limit: Duration) -> Command {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::look::FILES_A_COMMAND;
 use crate::cassandra::fact::Why;
-use crate::cassandra::listing::{is_index_folder, is_keyspace, is_table_folder};
 use crate::cassandra::sets::{FoundFile, FoundSet, Origin};
+use crate::cassandra::shelf::{is_index_folder, is_keyspace, is_table_folder};
 use crate::cassandra::sstable;
 use crate::inventory::NodeSpec;
 use crate::node::segments::{self, Segment};

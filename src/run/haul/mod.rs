@@ -19,7 +19,7 @@ use self::closing::Closing;
 use self::depot::Depot;
 use super::turn::{Held, failed, is_out_of_sight, refused};
 use crate::cassandra::fact::{Fact, Why, WhyKind};
-use crate::cassandra::listing::Shelf;
+use crate::cassandra::shelf::Shelf;
 use crate::cassandra::sets::{FoundSet, Origin, SetPlace};
 use crate::node::Connect;
 use crate::node::sets::{self, Listed};
