@@ -1,6 +1,7 @@
 //! The command line. The doc comments are the help.
 
 pub mod haul;
+pub mod store;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,6 +66,8 @@ pub enum Verb {
     Runs(Runs),
     /// Go on with a run that was stopped, cut off or killed: do what is not done
     Resume(Resume),
+    /// Tell what a store holds, check it, copy sets out of it
+    Store(store::Store),
     /// Print completions for a shell
     Completions {
         /// The shell.

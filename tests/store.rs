@@ -9,3 +9,5 @@ mod crash;
 mod full;
 #[path = "store/holds.rs"]
 mod holds;
+#[path = "store/verbs.rs"]
+mod verbs;

@@ -14,6 +14,7 @@ mod run_progress;
 mod runs;
 mod session;
 mod signals;
+mod store;
 mod targets;
 mod terminal;
 
@@ -72,6 +73,7 @@ async fn run_verb(cli: Cli, is_nagios: bool) -> Exit {
             Verb::Clean(options) => change::run(Ordered::clean(options)).await,
             Verb::Runs(options) => runs::run(&options),
             Verb::Resume(options) => runs::resume(options).await,
+            Verb::Store(options) => store::run(options).await,
             Verb::Completions { shell } => {
                 let mut text = Vec::new();
                 clap_complete::generate(shell, &mut Cli::command(), "ringhaul", &mut text);

@@ -11,4 +11,5 @@ mod plain;
 pub mod prometheus;
 pub mod run_json;
 pub mod run_table;
+pub mod store;
 pub mod table;

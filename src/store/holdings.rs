@@ -21,7 +21,8 @@ const SIDE_BY_SIDE: usize = 8;
 #[derive(Debug, Default)]
 pub struct Holdings {
     sets: BTreeMap<SetPlace, Vec<Held>>,
-    /// The manifests that could not be read: what they name is not known.
+    /// The manifests that could not be read: what they name is not known. And the record of what
+    /// was read back, when that could not be.
     pub unread: Vec<StoreError>,
 }
 
@@ -34,7 +35,8 @@ pub struct Held {
     pub run: String,
     /// When that was written down.
     pub written: Timestamp,
-    /// What is missing or of another size: then it does not count.
+    /// What is missing, of another size, or was found damaged when it was read: then it does not
+    /// count.
     pub fault: Option<String>,
 }
 
@@ -56,12 +58,20 @@ impl Holdings {
 
     fn add(&mut self, set: StoredSet, run: &str, written: Timestamp) {
         let known = self.sets.entry(set.place.clone()).or_default();
-        let held = Held { set, run: run.to_owned(), written, fault: None };
-        match known.iter_mut().find(|known| known.set.id == held.set.id) {
-            // Stored again, because the first was damaged: the last word is what lies there.
-            Some(known) if known.written <= held.written => *known = held,
-            Some(_) => {}
-            None => known.push(held),
+        let mut held = Held { set, run: run.to_owned(), written, fault: None };
+        let Some(known) = known.iter_mut().find(|known| known.set.id == held.set.id) else {
+            known.push(held);
+            return;
+        };
+        // Stored again, because the first was damaged: the last word is what lies there.
+        if known.written <= held.written {
+            std::mem::swap(known, &mut held);
+        }
+        // A snapshot that has a set of backups is named with it later, and the other way round.
+        for origin in held.set.found_in {
+            if !known.set.found_in.contains(&origin) {
+                known.set.found_in.push(origin);
+            }
         }
     }
 }
@@ -92,6 +102,15 @@ impl Store {
             }
         }
         self.look(host, holdings.sets.values_mut().flatten().collect())?;
+        match self.readings(host) {
+            Ok(readings) => {
+                for held in holdings.sets.values_mut().flatten() {
+                    let known = readings.fault(&held.set, held.written);
+                    held.fault = held.fault.take().or_else(|| known.map(str::to_owned));
+                }
+            }
+            Err(error) => holdings.unread.push(error),
+        }
         Ok(holdings)
     }
 

@@ -18,6 +18,7 @@ use std::ops::ControlFlow;
 use tar::EntryType;
 
 use self::gathered::Gathered;
+pub(super) use self::gathered::stamp;
 use self::large::{Broken, Large};
 use self::small::{Done, Job, Pool};
 use self::tape::{Entry, Stop, Tape};

@@ -4,14 +4,19 @@
 //! written last, when every byte it names is on the disk: so whoever goes by the manifests sees
 //! whole sets only. Everything here waits for the disk: call it where waiting is allowed.
 
+pub mod check;
 mod commit;
+pub mod contents;
 mod durable;
 mod error;
+pub mod get;
 mod holdings;
 pub mod intake;
 pub mod layout;
+mod list;
 pub mod manifest;
 mod papers;
+mod readings;
 mod whole;
 mod writer;
 
@@ -25,6 +30,7 @@ pub use error::StoreError;
 pub use holdings::{Held, Holdings};
 use manifest::{SCHEMA, Topology};
 pub use papers::Manifests;
+pub use readings::Readings;
 pub use writer::{Draft, Writer};
 
 /// What an empty file system may hold by itself.

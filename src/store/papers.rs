@@ -36,16 +36,27 @@ impl Iterator for Manifests {
 
     fn next(&mut self) -> Option<Self::Item> {
         let name = self.names.next()?;
-        let path = self.dir.join(&name);
-        let Some(named) = layout::split_manifest(&name) else {
-            return Some(Err(StoreError::bad(&path, "no manifest has that name")));
-        };
-        match durable::read_file(&path) {
-            Ok(Some(bytes)) => Some(manifest(&path, &bytes, &self.host, Some(named))),
-            // It went while others were read, which nobody does to a manifest.
-            Ok(None) => Some(Err(StoreError::bad(&path, "it was removed just now"))),
-            Err(error) => Some(Err(error)),
-        }
+        Some(self.read(&name))
+    }
+}
+
+impl Manifests {
+    /// Returns the last that can be read.
+    pub(super) fn last_readable(mut self) -> Option<Manifest> {
+        std::iter::from_fn(|| self.names.next_back())
+            .collect::<Vec<_>>()
+            .iter()
+            .find_map(|name| self.read(name).ok())
+    }
+
+    fn read(&self, name: &str) -> Result<Manifest, StoreError> {
+        let path = self.dir.join(name);
+        let named = layout::split_manifest(name)
+            .ok_or_else(|| StoreError::bad(&path, "no manifest has that name"))?;
+        // One that went while others were read: nobody does that to a manifest.
+        let bytes = durable::read_file(&path)?
+            .ok_or_else(|| StoreError::bad(&path, "it was removed just now"))?;
+        manifest(&path, &bytes, &self.host, Some(named))
     }
 }
 

@@ -10,7 +10,9 @@ use ringhaul::store::manifest::{Manifest, NodeAtHand, SCHEMA, StoredFile, Stored
 use ringhaul::store::{Draft, Store, StoreError, Writer, layout};
 
 pub(crate) const HOST: &str = "0c7e5a9e-6f0b-4c8e-9d2b-6a1adbe06a02";
-pub(crate) const NOW: Duration = Duration::ZERO;
+/// How long a lock is waited for that nobody should have: a process that another test is just
+/// starting has all files of this one for a moment.
+pub(crate) const NOW: Duration = Duration::from_millis(500);
 
 pub(crate) fn store(folder: &Path) -> Store {
     Store::open_or_make(&folder.join("store")).unwrap().0
@@ -65,7 +67,7 @@ pub(crate) fn manifest(run: &str, part: u32, sets: Vec<StoredSet>) -> Manifest {
         part,
         ringhaul: "0".into(),
         written: jiff::Timestamp::from_second(1_700_000_000 + i64::from(part)).unwrap(),
-        node: NodeAtHand { host_id: HOST.into(), ..NodeAtHand::default() },
+        node: NodeAtHand { host_id: HOST.into(), name: "cass-01".into(), ..NodeAtHand::default() },
         sets,
     }
 }

@@ -91,7 +91,7 @@ pub(super) fn write(draft: &Draft, file: &FoundFile, content: &[u8]) -> Result<(
 }
 
 /// Gives a file the time that it has on the node.
-pub(super) fn stamp(file: &File, modified: i64) -> std::io::Result<()> {
+pub(in crate::store) fn stamp(file: &File, modified: i64) -> std::io::Result<()> {
     let distance = Duration::from_nanos(modified.unsigned_abs());
     let time: Option<SystemTime> = if modified < 0 {
         UNIX_EPOCH.checked_sub(distance)
