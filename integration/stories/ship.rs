@@ -143,7 +143,7 @@ fn a_controller_killed_or_a_line_cut_in_the_middle_loses_nothing_and_leaves_noth
     flush(&lab, &ALL);
     let seen = ALL.map(|node| on_node(&lab, node));
     let runs = Runs::of(&lab);
-    let slow = ["ship", "--to", &to, "--rate", "100KiB"];
+    let slow = ["ship", "--to", &to, "--rate", "150KiB"];
     killed_at(
         &runs,
         &slow,
@@ -154,7 +154,7 @@ fn a_controller_killed_or_a_line_cut_in_the_middle_loses_nothing_and_leaves_noth
     // The line is cut in the stream; another node reboots: Cassandra and every session end.
     let (folder, to) = store(&lab, "store-cut");
     let runs = Runs::of(&lab);
-    let running = runs.start(&["ship", "--to", &to, "--rate", "40KiB", "--json"]);
+    let running = runs.start(&["ship", "--to", &to, "--rate", "80KiB", "--json"]);
     runs.wait_for_node(("step_begun", "ship"), 1);
     lab.on(1, super::resume::END_SESSIONS);
     {
@@ -183,7 +183,7 @@ fn a_controller_killed_or_a_line_cut_in_the_middle_loses_nothing_and_leaves_noth
     // Ctrl-C: what is under way is stored, the rest is left for `resume`.
     let (folder, to) = store(&lab, "store-stopped");
     let runs = Runs::of(&lab);
-    let running = runs.start(&["ship", "--to", &to, "--rate", "40KiB", "--json"]);
+    let running = runs.start(&["ship", "--to", &to, "--rate", "80KiB", "--json"]);
     runs.wait_for_node(("step_begun", "ship"), 1);
     thread::sleep(std::time::Duration::from_secs(2));
     running.signal("INT");
