@@ -16,6 +16,9 @@ use super::manifest::{Manifest, StoredSet};
 use super::writer::{Draft, Writer, remove};
 use super::{durable, layout, papers, whole};
 
+/// The manifest while it is written.
+const PART: &str = "commit.part";
+
 /// Begins the name of what is moved out of the way for a whole set.
 const OLD: &str = "old.";
 
@@ -41,7 +44,7 @@ impl Writer {
         }
         let papers = self.store.root().join(layout::manifest_dir(&self.host)?);
         self.steps.make_dirs(self.store.root(), &papers)?;
-        self.steps.write(&self.staging.join("commit.part"), &paper, &bytes)?;
+        self.steps.write(&self.staging.join(PART), &paper, &bytes)?;
         self.put_in_place(&manifest)
     }
 
@@ -49,13 +52,31 @@ impl Writer {
     pub(super) fn roll_forward(&self) -> Result<(), StoreError> {
         let paper = self.staging.join(layout::COMMIT);
         let Some(bytes) = durable::read_file(&paper)? else { return Ok(()) };
-        match papers::manifest(&paper, &bytes, &self.host, None) {
-            Ok(manifest) => self.put_in_place(&manifest),
+        let mut manifest = match papers::manifest(&paper, &bytes, &self.host, None) {
+            Ok(manifest) => manifest,
             // It was renamed there whole: only a disk that lost it makes it another. What it
             // names does not count without it, and is still on the node.
-            Err(StoreError::Bad { .. }) => remove(&paper),
-            Err(error) => Err(error),
+            Err(StoreError::Bad { .. }) => return remove(&paper),
+            Err(error) => return Err(error),
+        };
+        let named = manifest.sets.len();
+        let mut there = Vec::with_capacity(named);
+        for set in manifest.sets {
+            let is_draft = self.draft_of(&set).symlink_metadata().is_ok();
+            if is_draft || whole::fault(&self.place_of(&set)?, &set)?.is_none() {
+                there.push(set);
+            }
         }
+        manifest.sets = there;
+        if manifest.sets.is_empty() {
+            return remove(&paper);
+        }
+        if manifest.sets.len() < named {
+            // Somebody has removed a set by hand since. The others must not wait for it for ever.
+            let bytes = papers::bytes(&paper, &manifest)?;
+            self.steps.write(&self.staging.join(PART), &paper, &bytes)?;
+        }
+        self.put_in_place(&manifest)
     }
 
     /// Refuses a batch that could not be stored whole.

@@ -1,5 +1,6 @@
 //! A writer that is stopped, killed, or not the only one.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -134,6 +135,30 @@ fn a_second_writer_waits_for_the_first() {
         second.join().unwrap().unwrap();
     });
     assert_eq!(is_valid(&store), 1);
+}
+
+#[test]
+fn a_set_that_was_removed_by_hand_does_not_hold_the_others_up() {
+    for step in 0..60 {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let writer = store.writer(HOST, NOW).unwrap();
+        writer.stop_after(step);
+        let done = keep(&writer, "r", 1, &[place("a", 1), place("b", 1)], "x").is_ok();
+        drop(writer);
+        assert!(!done, "no step was the one");
+        let dir = store.root().join("nodes").join(HOST).join("shop");
+        let moved = fs::remove_dir_all(
+            dir.join(place("a", 1).folder)
+                .join(format!("nb-1-big.{}", set(&place("a", 1), "x").id)),
+        );
+        drop(store.writer(HOST, NOW).unwrap());
+        if moved.is_ok() {
+            assert_eq!(is_valid(&store), 1);
+            return;
+        }
+    }
+    panic!("it was never in place");
 }
 
 #[test]

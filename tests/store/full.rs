@@ -1,9 +1,12 @@
 //! A store whose file system is full, on a real small one.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use ringhaul::cassandra::sets::{FoundFile, FoundSet, Origin};
+use ringhaul::store::intake::{IntakeError, Wanted, take};
 use ringhaul::store::{Store, StoreError};
 
 use super::bench::{HOST, NOW, is_valid, keep, place};
@@ -60,4 +63,40 @@ fn fill(mount: &Path) {
     drop(store.writer(HOST, NOW).unwrap());
     let sets = is_valid(&store);
     assert!(sets >= stored, "{sets} of {stored}");
+    too_large(&store, mount);
+}
+
+/// A set that does not fit is no fault of the set, and nothing of it stays.
+fn too_large(store: &Store, mount: &Path) {
+    let node = tempfile::tempdir().unwrap();
+    let path = node.path().join("nb-1-big-Data.db");
+    fs::write(&path, vec![7; 4 << 20]).unwrap();
+    let metadata = fs::metadata(&path).unwrap();
+    let found = FoundSet {
+        place: place("large", 1),
+        origin: Origin::Backups,
+        dir: node.path().to_str().unwrap().into(),
+        files: vec![FoundFile {
+            component: "Data.db".into(),
+            device: 0,
+            inode: 0,
+            links: 1,
+            size: metadata.len(),
+            modified: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
+        }],
+        digest: None,
+        untouchable: None,
+    };
+    let tar = Command::new("tar").args(["-cPf", "-", "--format=gnu"]).arg(&path).output().unwrap();
+    let writer = store.writer(HOST, NOW).unwrap();
+    let ended = take(
+        &*tar.stdout,
+        Wanted { sets: std::slice::from_ref(&found) },
+        &writer,
+        &mut |_, _| panic!("it does not fit into {}", mount.display()),
+        &mut |_| {},
+    );
+    assert!(matches!(ended, Err(IntakeError::Store(StoreError::Full { .. }))), "{ended:?}");
+    drop(writer);
+    is_valid(store);
 }

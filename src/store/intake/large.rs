@@ -22,6 +22,9 @@ const PIECES: usize = 6;
 /// for when the batch is stored.
 const EARLY: u64 = 64 << 20;
 
+/// And at the end of a file for so many: of many files none may be larger than [`EARLY`].
+const WORTH: u64 = 8 << 20;
+
 /// The two threads.
 pub(super) struct Large {
     pieces: Sender<Piece>,
@@ -103,6 +106,9 @@ impl Large {
                 self.begin_early(&opened, draft);
                 unsaid = 0;
             }
+        }
+        if unsaid >= WORTH {
+            self.begin_early(&opened, draft);
         }
         gathered::stamp(&opened, file.modified).map_err(fault)?;
         if let Some((hash, crc)) = self.hash() {
