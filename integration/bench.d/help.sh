@@ -55,19 +55,54 @@ examples:
   $BENCH ring --runs 3 --peers clush
 TEXT
       ;;
+    ship) cat <<TEXT
+usage: $BENCH ship [options]
+
+'ringhaul ship' of one node's backups into a folder, against 'ssh node tar | tar -x', 'rsync -a' and a bare 'find' over ssh:
+a first copy, then nothing new, then one part in a hundred new. Of two trees: few big sets, and 2,500 small ones (20,000 files, 14 MB).
+Wall clock, CPU of the controller and of the node (sshd and all its children) apart, peak memory of the controller's process tree;
+then the aims, each met or missed. All in turn, several rounds; the least of each is quoted, of memory the most.
+Each copy is compared with the data: one that is not whole is marked and not counted.
+
+The node is a loopback sshd in namespaces of its own, out of which nothing can go, with a stand-in nodetool that answers at once:
+a real one adds a second or so to each run of ringhaul, and to none of the others. All take aes128-gcm and curve25519.
+ringhaul also checks each set, hashes each file and waits until all is on the disk; 'tar, then sync' waits for the disk too.
+It needs free space in /var/tmp: twice --size and 2 GiB. It all ends with the program, also by Ctrl-C.
+
+  --rounds N             rounds (3)
+  --size MIB             how large the big sets are together (2048)
+  --trees LIST           of big,small (both)
+  --peers LIST           of rsync,sync (both), or none; tar and the listing always take part
+  --ringhaul FILE        the binary (\$CARGO_TARGET_DIR/release/ringhaul, else target/release/ringhaul)
+  --limit S              seconds that one run may take (600)
+  --markdown, --json     the result in that form
+  --results FILE         keep every single run there, one line of JSON each
+
+Environment: BENCH_EXTRA='commands' runs these on that host, as root, in place of the rounds, with the first of --trees laid out.
+\$SHIP, \$TAR, \$RSYNC and \$FIND are what is measured; the copies lie in \$COPIES.
+
+examples:
+  cargo build --release && $BENCH ship
+  $BENCH ship --rounds 1 --size 256
+  $BENCH ship --trees small --json >ship.json
+  BENCH_EXTRA='eval "\$SHIP"; find \$COPIES/store' $BENCH ship --trees small
+TEXT
+      ;;
     '' | help | --help | -h) cat <<TEXT
 usage: $BENCH COMMAND [options]
 
-Measures ringhaul against what people use today, in one and the same run. Needs root; installs clush and pssh if they are missing.
+Measures ringhaul against what people use today, in one and the same run. Needs root; installs the others if they are missing.
 
   fanout    a thousand loopback hosts: wall, CPU and memory of the controller
   ring      three real Cassandra nodes
+  ship      one loopback host's backups: wall, CPU of both sides and memory
   help      help COMMAND, or COMMAND --help: all about one
 
 examples:
   cargo build --release
   $BENCH fanout
   $BENCH ring
+  $BENCH ship
 
 Exit code: 0 done, 1 it failed, 2 wrong use.
 TEXT

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs one command and measures it: wall, CPU with all children, memory of the whole process tree.
 
-usage: measure.py --label ROW --column KEX --check KIND --addresses FILE --limit S [--server PID]
+usage: measure.py --label ROW --column KEX (--check KIND --addresses FILE | --judge COMMAND) --limit S [--server PID]
                   --out FILE --results FILE -- COMMAND...
 
 Appends one line of JSON to --results. A run with a missing or a wrong answer is marked there,
@@ -117,17 +117,29 @@ def check_audit(text, addresses):
     return f"{len(bad)} of {len(addresses)} bad: {bad[0]}" if bad else None
 
 
+def judge(command, code):
+    """What a command of the shell has against the result, or nothing."""
+    if code:
+        return f"it ended with {code}"
+    said = subprocess.run(["sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return None if said.returncode == 0 else (said.stdout + said.stderr).strip() or f"the judge ended with {said.returncode}"
+
+
 parser = argparse.ArgumentParser()
-for name in ("label", "column", "check", "out", "results", "addresses"):
+for name in ("label", "column", "out", "results"):
     parser.add_argument("--" + name, required=True)
+for name in ("check", "addresses", "judge"):
+    parser.add_argument("--" + name)
 parser.add_argument("--limit", type=float, required=True)
 parser.add_argument("--server", type=int, default=0)
 parser.add_argument("--scale", type=float, default=1.0, help="hosts that stand for more: factor of time and CPU")
 parser.add_argument("command", nargs="+")
 args = parser.parse_args()
 STAND_IN = bool(args.server)
-with open(args.addresses) as file:
-    addresses = file.read().split()
+addresses = []
+if args.addresses:
+    with open(args.addresses) as file:
+        addresses = file.read().split()
 if args.scale != 1.0:
     addresses = addresses[: round(len(addresses) / args.scale)]
 
@@ -167,7 +179,12 @@ for _ in range(40 if args.server else 0):
     if now == previous:
         break
     previous = now
-problem = f"not done after {args.limit:.0f} s" if limit_hit else check(args.check, args.out, addresses)
+if limit_hit:
+    problem = f"not done after {args.limit:.0f} s"
+elif args.judge:
+    problem = judge(args.judge, code)
+else:
+    problem = check(args.check, args.out, addresses)
 row = {
     "label": args.label, "column": args.column, "hosts": len(addresses), "scale": args.scale,
     "wall": wall * args.scale, "cpu": (use.ru_utime + use.ru_stime) * args.scale,
