@@ -7,7 +7,7 @@ warn() { printf 'bench: warning: %s\n' "$*" >&2; }
 die() { printf 'bench: error: %s\n' "$*" >&2; exit 1; }
 usage() { printf 'bench: %s\n' "$*" >&2; exit 2; }
 
-HOSTS=1000 IN_FLIGHT=64 RUNS='' PEERS=clush,pssh,loop KEX=default,curve25519 LIMIT=600 SIZE=2048 TREES=big,small FORM=''
+HOSTS=1000 IN_FLIGHT=64 RUNS='' PEERS=clush,pssh,loop KEX=default,curve25519 LIMIT=600 SIZE=2048 TREES=big,small FORM='' WITH_MEDUSA=0
 MARKDOWN='' SEQUENTIAL=0 RINGHAUL='' YAML_LINES=2000 KEEP='' VERSION_OF_RING=5.0.5 SETTLE=200
 
 parse_options() {
@@ -18,6 +18,7 @@ parse_options() {
     case $option in
       --markdown) MARKDOWN=--markdown FORM=--markdown; continue ;;
       --json) FORM=--json; continue ;;
+      --medusa) WITH_MEDUSA=1; continue ;;
       --sequential) SEQUENTIAL=1; continue ;;
       --*=*) value=${option#*=}; option=${option%%=*} ;;
       --*) [ $# -gt 0 ] || usage "$COMMAND: $option wants a value"; value=$1; shift ;;
@@ -30,7 +31,7 @@ parse_options() {
       --limit) number "$option" "$value" 1 7200; LIMIT=$value ;;
       --yaml-lines) number "$option" "$value" 0 20000; YAML_LINES=$value ;;
       --peers) some_of "$option" "$value" "$(peers_of "$COMMAND")"; PEERS=$value ;;
-      --trees) some_of "$option" "$value" 'big small'; TREES=$value ;;
+      --trees) some_of "$option" "$value" 'big small none'; TREES=$value ;;
       --size) number "$option" "$value" 16 65536; SIZE=$value ;;
       --kex) some_of "$option" "$value" 'default curve25519'; KEX=$value ;;
       --ringhaul) RINGHAUL=$value ;;

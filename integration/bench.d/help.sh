@@ -71,7 +71,9 @@ It needs free space in /var/tmp: twice --size and 2 GiB. It all ends with the pr
 
   --rounds N             rounds (3)
   --size MIB             how large the big sets are together (2048)
-  --trees LIST           of big,small (both)
+  --trees LIST           of big,small (both), or none
+  --medusa               then also 400 sets of a real Cassandra (a lab of integration/ring, taken away afterwards), and cassandra-medusa
+                         there, on the node itself and with a local store: it copies over no network. From PyPI; some minutes more
   --peers LIST           of rsync,sync (both), or none; tar and the listing always take part
   --ringhaul FILE        the binary (\$CARGO_TARGET_DIR/release/ringhaul, else target/release/ringhaul)
   --limit S              seconds that one run may take (600)

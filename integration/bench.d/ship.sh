@@ -5,7 +5,7 @@
 SMALL_SETS=2500 SMALL_BYTES=14000000 BIG_SETS=10
 # What has nothing to copy is quick, so its least wants more tries.
 AGAIN=3
-COPIES='' COPY=0
+COPIES='' COPY=0 LAB=''
 DATA=/var/lib/cassandra/data
 
 bench_ship() {
@@ -15,12 +15,18 @@ bench_ship() {
   HOSTS=1
   need_programs_of_ship
   find_ringhaul
-  begin end_inside
+  begin end_ship
   need_room
   say "$RUNS rounds; $RINGHAUL ($("$RINGHAUL" --version)); the machine:$(uptime)"
   run_inside inside-ship
+  [ "$WITH_MEDUSA" = 0 ] || bench_medusa
   # shellcheck disable=SC2086
   /usr/bin/python3 "$PARTS/ship_table.py" $FORM --size "$SIZE" "$WORK/results"
+}
+
+end_ship() {
+  end_inside
+  [ -z "$LAB" ] || end_lab
 }
 
 need_programs_of_ship() {
@@ -55,6 +61,7 @@ bench_inside_ship() {
     return
   fi
   for tree in ${TREES//,/ }; do
+    [ "$tree" != none ] || continue
     lay_out "$tree"
     for ((round = 1; round <= RUNS; round++)); do
       say "round $round of $RUNS, $tree sets"

@@ -13,7 +13,8 @@ parser.add_argument("results")
 args = parser.parse_args()
 
 OURS, TAR, RSYNC, LISTING, HASHING = "ringhaul ship", "tar", "rsync -a", "bare listing", "one pass of hashing"
-TREES = {"big": f"{args.size} MiB in few big sets", "small": "20,000 files, 14 MB, in 2,500 sets"}
+TREES = {"big": f"{args.size} MiB in few big sets", "small": "20,000 files, 14 MB, in 2,500 sets",
+         "real": "The backups of a real Cassandra, 400 small sets and its system tables'"}
 WORK = {"first": "first copy", "again": "nothing new", "new": "1 % new"}
 
 with open(args.results) as file:
@@ -28,12 +29,14 @@ def least(tree, work, label):
     good = [run for run in of_row if not run["problem"]]
     if not of_row:
         return None
+    # Where a real Cassandra works on the node, what sshd used there is not counted apart.
+    is_apart = tree != "real"
     row = {"tree": tree, "work": work, "label": label, "runs": len(of_row), "counted": len(good),
            "problem": next((run["problem"] for run in of_row if run["problem"]), None)}
     if good:
         row |= {"wall_s": min(run["wall"] for run in good), "worst_wall_s": max(run["wall"] for run in good),
-                "controller_cpu_s": min(run["cpu"] for run in good), "node_cpu_s": min(run["server"] for run in good),
-                "all_cpu_s": min(run["cpu"] + run["server"] for run in good),
+                "controller_cpu_s": min(run["cpu"] for run in good), "node_cpu_s": min(run["server"] for run in good) if is_apart else None,
+                "all_cpu_s": min(run["cpu"] + run["server"] for run in good) if is_apart else None,
                 "memory_mb": max(run["pss"] for run in good) * 1024 / 1e6}
     return row
 
@@ -55,7 +58,7 @@ def ratio(a, b):
 
 def all_aims():
     """Each aim: its words, what was measured, and the most it may be. None where it could not be measured."""
-    for tree in TREES:
+    for tree in ("big", "small"):
         if not any(run["tree"] == tree for run in runs):
             continue
         ours = {work: value(tree, work, OURS, "wall_s") for work in WORK}
