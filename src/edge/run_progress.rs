@@ -12,6 +12,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::fleet::Fleet;
 use crate::human;
+use crate::record::haul::Haul;
 use crate::record::{Ended, Outcome, Record, Step, What};
 use crate::run::change::Question;
 use crate::run::clock;
@@ -205,13 +206,28 @@ fn ending(ended: &Ended, fleet: &Fleet) -> String {
     let verdict = ended.proven.as_ref().map(|proven| format!(", {}", proven.verdict.label()));
     let reason = ended.reason.as_ref().map(|reason| format!(": {reason}"));
     format!(
-        "{}: {}{}{} [{done}/{}]",
+        "{}: {}{}{}{} [{done}/{}]",
         ended.node,
         ended.outcome.label(),
         verdict.unwrap_or_default(),
+        ended.haul.as_ref().map(hauled).unwrap_or_default(),
         reason.unwrap_or_default(),
         sum.nodes
     )
+}
+
+/// `, shipped 12 (3.4 MiB), cleaned 12 (3.4 MiB)`
+fn hauled(haul: &Haul) -> String {
+    let sum = haul.sum();
+    let told = [
+        ("shipped", sum.shipped),
+        ("held back", sum.held),
+        ("not stored", sum.failed),
+        ("cleaned", sum.cleaned),
+    ];
+    let told = told.into_iter().filter(|(_, amount)| amount.sets > 0);
+    told.map(|(word, amount)| format!(", {word} {} ({})", amount.sets, human::bytes(amount.bytes)))
+        .collect()
 }
 
 /// The moving lines.

@@ -90,6 +90,12 @@ impl StoreError {
             }
             Self::Full { .. } => Some("make room; what is stored stays, and the next run goes on"),
             Self::Bad { .. } => Some("`ringhaul store check` says what is whole and what is not"),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Some("make the folder above it, or mount the disk that should be there")
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("let this account write there, or name another folder")
+            }
             Self::Io { .. } | Self::Name(_) => None,
         }
     }

@@ -19,8 +19,8 @@ use self::closing::Closing;
 use self::depot::Depot;
 use super::turn::{Held, failed, is_out_of_sight, refused};
 use crate::cassandra::fact::{Fact, Why, WhyKind};
-use crate::cassandra::shelf::Shelf;
 use crate::cassandra::sets::{FoundSet, Origin, SetPlace};
+use crate::cassandra::shelf::Shelf;
 use crate::node::Connect;
 use crate::node::sets::{self, Listed};
 use crate::plan::ship::{Item, Known, Stored, selected};
@@ -90,6 +90,11 @@ async fn open<'a, C: Connect>(
         let first = first.map(|stray| format!(", such as {}: {}", stray.path, stray.why));
         let first = first.unwrap_or_default();
         ended.notes.push(format!("{files} of no set left alone{first}"));
+    }
+    if let Some(tag) = snapshot
+        && !shelf.sets.iter().any(|set| set.origin != Origin::Backups)
+    {
+        ended.notes.push(format!("there is no snapshot '{}' here", crate::text::visible(tag)));
     }
     let items = selected(shelf.sets, &tables);
     let mut yard = Yard {
