@@ -75,7 +75,7 @@ pub enum WhatOfStore {
         )]
         read_data: Option<u8>,
     },
-    /// Copy sets into a folder as FOLDER/<n>/KEYSPACE/TABLE, for sstableloader or nodetool import
+    /// Copy sets into a folder as FOLDER/N/KEYSPACE/TABLE, for sstableloader or nodetool import
     #[command(after_help = "\
 Examples:
   ringhaul store get cass-01 shop.orders --into /tmp/orders

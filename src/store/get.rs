@@ -1,7 +1,7 @@
 //! Lays sets out in a folder, so that Cassandra's own tools take them.
 //!
 //! ```text
-//! FOLDER/<n>/<keyspace>/<table>[/.<index>]/<component files>
+//! FOLDER/<number>/<keyspace>/<table>[/.<index>]/<component files>
 //! ```
 //!
 //! `sstableloader` wants keyspace and table as the last two folders, `nodetool import` any folder.
