@@ -17,16 +17,6 @@ use crate::run::topology;
 use crate::store::manifest::Topology;
 use crate::store::{Store, StoreError};
 
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
-        let fault = Self::failed(error.to_string());
-        match error.hint() {
-            Some(hint) => fault.hint(hint),
-            None => fault,
-        }
-    }
-}
-
 /// How a store may come about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Making {

@@ -16,20 +16,21 @@ use crate::store::contents::Checked;
 use crate::store::get::Choice;
 use crate::store::{Store, StoreError};
 
-/// Says a fault of the store with its hint.
-pub(super) fn fault(error: &StoreError) -> Fault {
-    let text = crate::text::visible(&error.to_string());
-    let fault = match error {
-        StoreError::NotAStore { .. } | StoreError::Name(_) => Fault::usage(text),
-        StoreError::Newer { .. }
-        | StoreError::Locked { .. }
-        | StoreError::Full { .. }
-        | StoreError::Io { .. }
-        | StoreError::Bad { .. } => Fault::failed(text),
-    };
-    match error.hint() {
-        Some(hint) => fault.hint(hint),
-        None => fault,
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        let text = crate::text::visible(&error.to_string());
+        let fault = match &error {
+            StoreError::NotAStore { .. } | StoreError::Name(_) => Self::usage(text),
+            StoreError::Newer { .. }
+            | StoreError::Locked { .. }
+            | StoreError::Full { .. }
+            | StoreError::Io { .. }
+            | StoreError::Bad { .. } => Self::failed(text),
+        };
+        match error.hint() {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        }
     }
 }
 
@@ -43,7 +44,7 @@ fn work(options: &Options) -> Result<Exit, Fault> {
     let Some(folder) = &options.to else {
         return Err(Fault::usage("no store is named").hint("name its folder with --to DIR"));
     };
-    let store = Store::open(folder).map_err(|error| fault(&error))?;
+    let store = Store::open(folder)?;
     match &options.what {
         WhatOfStore::List => list(&store, options),
         WhatOfStore::Show { node, table } => show(&store, options, node, table.as_deref()),
@@ -69,7 +70,7 @@ fn glob(text: &str) -> Result<GlobMatcher, Fault> {
 }
 
 fn host(store: &Store, wanted: &str) -> Result<String, Fault> {
-    let found = store.find_host(wanted).map_err(|error| fault(&error))?;
+    let found = store.find_host(wanted)?;
     found.map_err(|which| {
         Fault::usage(which.to_string()).hint("`ringhaul store list` shows the nodes")
     })
@@ -99,9 +100,9 @@ fn print<T: serde::Serialize>(
 }
 
 fn list(store: &Store, options: &Options) -> Result<Exit, Fault> {
-    let hosts = store.hosts().map_err(|error| fault(&error))?;
+    let hosts = store.hosts()?;
     let nodes = hosts.iter().map(|host| store.contents(host, None));
-    let nodes = nodes.collect::<Result<Vec<_>, _>>().map_err(|error| fault(&error))?;
+    let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
     print(options, "nodes", &nodes, || report::list(&nodes, look(options)))?;
     let is_known = nodes.iter().all(|node| node.unread.is_empty());
     Ok(if is_known { Exit::Fine } else { Exit::Findings })
@@ -110,7 +111,7 @@ fn list(store: &Store, options: &Options) -> Result<Exit, Fault> {
 fn show(store: &Store, options: &Options, node: &str, table: Option<&str>) -> Result<Exit, Fault> {
     let host = host(store, node)?;
     let glob = table.map(glob).transpose()?;
-    let node = store.contents(&host, glob.as_ref()).map_err(|error| fault(&error))?;
+    let node = store.contents(&host, glob.as_ref())?;
     if let Some(table) = table.filter(|_| node.tables.is_empty() && node.unread.is_empty()) {
         return Err(no_table(table));
     }
@@ -126,7 +127,7 @@ fn no_table(table: &str) -> Fault {
 
 fn check(store: &Store, options: &Options, nodes: &[String], percent: u8) -> Result<Exit, Fault> {
     let hosts = if nodes.is_empty() {
-        store.hosts_and_locks().map_err(|error| fault(&error))?
+        store.hosts_and_locks()?
     } else {
         nodes.iter().map(|node| host(store, node)).collect::<Result<_, _>>()?
     };
@@ -145,10 +146,10 @@ fn check(store: &Store, options: &Options, nodes: &[String], percent: u8) -> Res
                 Progress::Read(bytes) => bar.inc(bytes),
             },
         };
-        checked.push(store.check(host, &mut reading).map_err(|error| fault(&error))?);
+        checked.push(store.check(host, &mut reading)?);
     }
     bar.finish_and_clear();
-    let faults = store.leftovers().map_err(|error| fault(&error))?;
+    let faults = store.leftovers()?;
     if !faults.is_empty() {
         checked.push(Checked { faults, ..Checked::default() });
     }
@@ -178,7 +179,7 @@ fn get(
     let bar = bar(options);
     let got = store.get(&host, choice, into, &mut |bytes| bar.inc(bytes));
     bar.finish_and_clear();
-    let got = got.map_err(|error| fault(&error))?;
+    let got = got?;
     if got.sets == 0 && got.folders.is_empty() && got.failed.is_empty() && got.unknown.is_empty() {
         return Err(Fault::usage("the store holds no such set of that node")
             .hint("`ringhaul store show NODE TABLE` shows the sets"));

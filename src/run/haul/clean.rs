@@ -62,6 +62,13 @@ pub(super) async fn remove<C: Connect>(yard: &mut Yard<'_, C>, removal: &Removal
         return false;
     }
     let holdings = std::sync::Arc::clone(&yard.holdings);
+    if let Some(error) = holdings.unread.first() {
+        // What cannot be read may be what says that a copy is damaged.
+        yard.ended.outcome = Outcome::Failed;
+        yard.ended.reason = Some(format!("nothing was removed: {error}"));
+        yard.ended.hint = error.hint().map(str::to_owned);
+        return false;
+    }
     let known = super::known(&holdings);
     let Plan { remove, left } = plan(&yard.items, &known, removal, now);
     tell_left(yard, &left);
