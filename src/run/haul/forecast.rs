@@ -41,7 +41,7 @@ pub(in crate::run) async fn forecast<C: Connect>(
         is_refused: false,
         warnings: Vec::new(),
     };
-    let host = host_id(entry)?;
+    let host = host_id(entry, None)?;
     let tables =
         Tables::read(wanted.tables).map_err(|error| Why::new(WhyKind::Local, error.to_string()))?;
     let node = connector.connect(&entry.spec.endpoint).await.map_err(Why::from)?;

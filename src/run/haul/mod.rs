@@ -19,6 +19,7 @@ use self::closing::Closing;
 use self::depot::Depot;
 use super::turn::{Held, failed, is_out_of_sight, refused};
 use crate::cassandra::fact::{Fact, Why, WhyKind};
+use crate::cassandra::ring::{Member, Ring};
 use crate::cassandra::sets::{FoundSet, Origin, SetPlace};
 use crate::cassandra::shelf::Shelf;
 use crate::node::Connect;
@@ -61,7 +62,7 @@ async fn open<'a, C: Connect>(
     snapshot: Option<&str>,
 ) -> Result<Yard<'a, C>, Box<Ended>> {
     let entry = held.entry;
-    let host = host_id(entry).map_err(|why| Box::new(refused(entry, &why)))?;
+    let host = host_id(entry, held.ring.as_ref()).map_err(|why| Box::new(refused(entry, &why)))?;
     let tables = Tables::read(tables).map_err(|error| {
         Box::new(Ended::new(entry.name(), Outcome::Refused).because(error.to_string()))
     })?;
@@ -208,11 +209,23 @@ fn known(holdings: &Holdings) -> Known<'_> {
 }
 
 /// The node's place in the store is its host id, which no other node ever has. An address is not
-/// enough: a node may have been replaced, or have come back under another one.
-fn host_id(entry: &Entry) -> Result<String, Why> {
+/// enough: a node may have been replaced, or have come back under another one. `now` is the ring
+/// as it was seen last: a run that is resumed may have begun days ago.
+fn host_id(entry: &Entry, now: Option<&Ring>) -> Result<String, Why> {
     let is_member = entry.place.state.is_some();
-    match (&entry.place.host_id, &entry.spec.host_id) {
-        (Some(ring), Some(written)) if is_member && ring != written => {
+    let is_it = |member: &&Member| member.address == entry.place.address;
+    let there = now.and_then(|ring| ring.members.iter().find(is_it)?.host_id.as_ref());
+    let known = entry.place.host_id.as_ref();
+    if is_member && now.is_some() && known.is_some() && there != known {
+        let text = format!(
+            "the ring does not show the host id at {} that it showed when the run began",
+            entry.place.address
+        );
+        return Err(Why::new(WhyKind::NotUnderstood, text)
+            .with_fix("see whether the node was replaced or moved, then begin a new run"));
+    }
+    match (known.or(there), &entry.spec.host_id) {
+        (Some(ring), Some(written)) if is_member && !ring.eq_ignore_ascii_case(written) => {
             let text = format!(
                 "the inventory gives it the host id {}, the ring {}: it may have been replaced",
                 crate::text::visible(written),
