@@ -16,6 +16,7 @@ use ringhaul::node::lock::Terms;
 use ringhaul::node::survey::Limits;
 use ringhaul::node::{Connect, Endpoint, NodeError};
 use ringhaul::plan::resume;
+use ringhaul::record::haul::Window;
 use ringhaul::record::{Begun, Entry, Halves, Job, Record, SCHEMA, Verify, What};
 use ringhaul::run::change::{GateRules, Order, Question, change};
 use ringhaul::run::haul::depot::{Depot, known};
@@ -100,8 +101,11 @@ impl Nodes {
     }
 
     fn spec(&self, number: usize) -> NodeSpec {
-        let config = self.tree(number).config().to_str().unwrap().to_owned();
+        let tree = self.tree(number);
+        let config = tree.config().to_str().unwrap().to_owned();
         NodeSpec {
+            // What the operator wrote, if anything.
+            host_id: fs::read_to_string(tree.path("host-id")).ok(),
             paths: Paths { nodetool: None, config: Some(config), data: Vec::new() },
             sudo: Sudo::Never,
             ..NodeSpec::at(Endpoint {
@@ -256,6 +260,8 @@ pub(crate) struct Wish {
     pub(crate) knows_ring: bool,
     /// The store of ship and clean.
     pub(crate) store: Option<PathBuf>,
+    /// What the store is told of the ring.
+    pub(crate) topology: Topology,
 }
 
 impl Wish {
@@ -271,6 +277,22 @@ impl Wish {
             question: None,
             knows_ring: true,
             store: None,
+            topology: Topology::default(),
+        }
+    }
+
+    fn total_rate(&self) -> Option<u64> {
+        match &self.job {
+            Job::Ship(ship) => ship.total_rate,
+            Job::Enable(_) | Job::Disable(_) | Job::Verify(_) | Job::Clean(_) => None,
+        }
+    }
+
+    fn window(&self) -> Option<Window> {
+        match &self.job {
+            Job::Ship(ship) => ship.window,
+            Job::Clean(clean) => clean.window,
+            Job::Enable(_) | Job::Disable(_) | Job::Verify(_) => None,
         }
     }
 
@@ -287,9 +309,9 @@ impl Wish {
             not_before: Duration::ZERO,
             depot: self.store.as_ref().map(|store| {
                 let (store, _) = Store::open_or_make(store).unwrap();
-                Depot::new(store, known(Topology::default()), None)
+                Depot::new(store, known(self.topology.clone()), self.total_rate())
             }),
-            window: None,
+            window: self.window(),
             question: self.question.clone(),
         }
     }

@@ -138,7 +138,8 @@ async fn end(
 ) -> Result<Ended, NodeError> {
     let mut stdout = child.stdout.take().unwrap();
     let mut errors = child.stderr.take().unwrap();
-    let read = async {
+    // Whoever has heard enough listens no more, so that the command can end.
+    let read = async move {
         let mut piece = vec![0; 8192];
         loop {
             match stdout.read(&mut piece).await.unwrap() {
