@@ -250,12 +250,15 @@ impl Fleet {
     }
 
     /// Returns the names of the nodes that are still to be done. A node that failed before
-    /// anything was changed on it, or that was not proven, is among them only when `retry_failed`.
+    /// anything was changed on it, or that was not proven, is among them only when `retry_failed`;
+    /// where sets are moved, whatever failed is still to be done.
     pub fn left(&self, retry_failed: bool) -> Vec<String> {
         let is_left = |row: &&Row| match row.outcome() {
             Outcome::Done | Outcome::NothingToDo => retry_failed && !row.is_fine_and_proven(),
             Outcome::Unsure | Outcome::Partly | Outcome::NotStarted => true,
-            Outcome::Failed | Outcome::Refused => row.touched || retry_failed,
+            Outcome::Failed | Outcome::Refused => {
+                row.touched || retry_failed || self.begun.job.is_haul()
+            }
         };
         self.rows.iter().filter(is_left).map(|row| row.name().to_owned()).collect()
     }

@@ -1,6 +1,7 @@
 //! ship: which sets of a node are new to the store, and in which portions they are fetched.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::cassandra::sets::{FoundSet, Origin, SetPlace};
 use crate::plan::tables::Tables;
@@ -69,14 +70,18 @@ impl<'a> Known<'a> {
     /// The stored set of which this one is what a clean that was cut off has left.
     pub fn whole_of(&self, item: &Item) -> Option<Stored<'a>> {
         let all = self.sets.get(&item.set.place)?;
-        all.iter().find(|stored| stored.fault.is_none() && is_rest(&item.set, stored.set)).copied()
+        let is_rest = |stored: &&Stored<'_>| {
+            stored.fault.is_none()
+                && item.set.files.len() < stored.set.files.len()
+                && is_rest(&item.set, stored.set)
+        };
+        all.iter().find(is_rest).copied()
     }
 }
 
-/// Whether each file that is left of a set is one of the stored set, and some are gone.
+/// Whether each file that is there is the very one that was stored.
 fn is_rest(found: &FoundSet, stored: &StoredSet) -> bool {
-    found.files.len() < stored.files.len()
-        && found.digest.is_none_or(|digest| stored.digest == Some(digest))
+    found.digest.is_none_or(|digest| stored.digest == Some(digest))
         && found.files.iter().all(|file| {
             component(stored, &file.component).is_some_and(|known| {
                 (known.size, known.modified, known.inode) == (file.size, file.modified, file.inode)
@@ -96,33 +101,49 @@ pub fn selected(sets: Vec<FoundSet>, tables: &Tables) -> Vec<Item> {
 }
 
 /// Returns how each of them stands to the store.
+///
+/// A set in backups whose files have other inodes than those that were stored is read again, as
+/// after a move to another disk: clean goes by the inodes.
 pub fn standings(items: &[Item], known: &Known<'_>) -> Vec<Standing> {
     let mut first: HashMap<(&SetPlace, &str), usize> = HashMap::new();
-    let each = |item: &Item| {
-        let is_there = known.get(item).is_some_and(|stored| stored.fault.is_none());
-        if is_there || known.whole_of(item).is_some() {
-            return Standing::There;
-        }
-        Standing::New
+    let is_there = |item: &Item| {
+        let is_it = |stored: Stored<'_>| {
+            stored.fault.is_none()
+                && (item.set.origin != Origin::Backups || is_rest(&item.set, stored.set))
+        };
+        known.get(item).is_some_and(is_it) || known.whole_of(item).is_some()
     };
-    let mut standings: Vec<Standing> = items.iter().map(each).collect();
+    let mut standings = Vec::with_capacity(items.len());
     for (at, item) in items.iter().enumerate() {
-        if standings[at] == Standing::New
-            && let Some(other) = first.insert((&item.set.place, &item.id), at)
-        {
-            standings[at] = Standing::Twin(other);
-            first.insert((&item.set.place, &item.id), other);
-        }
+        standings.push(match is_there(item) {
+            true => Standing::There,
+            false => match first.entry((&item.set.place, &item.id)) {
+                Entry::Occupied(other) => Standing::Twin(*other.get()),
+                Entry::Vacant(free) => {
+                    free.insert(at);
+                    Standing::New
+                }
+            },
+        });
     }
     standings
 }
 
+/// Returns the twins of each set that has some.
+pub fn twins(standings: &[Standing]) -> HashMap<usize, Vec<usize>> {
+    let mut twins: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (at, standing) in standings.iter().enumerate() {
+        if let Standing::Twin(first) = standing {
+            twins.entry(*first).or_default().push(at);
+        }
+    }
+    twins
+}
+
 /// Returns in which folders a set was found, its own first.
-pub fn found_in(items: &[Item], standings: &[Standing], at: usize) -> Vec<Origin> {
-    let twins = items.iter().zip(standings);
-    let twins = twins.filter(|(_, standing)| **standing == Standing::Twin(at));
-    let own = std::iter::once(&items[at]);
-    own.chain(twins.map(|(item, _)| item)).map(|item| item.set.origin.clone()).collect()
+pub fn found_in(items: &[Item], twins: &HashMap<usize, Vec<usize>>, at: usize) -> Vec<Origin> {
+    let twins = twins.get(&at).into_iter().flatten();
+    std::iter::once(&at).chain(twins).map(|at| items[*at].set.origin.clone()).collect()
 }
 
 /// Parts the sets to be fetched into portions, each fetched by one command and then stored.
@@ -229,8 +250,18 @@ pub(super) mod tests {
         let items = items(vec![found("oa-1-big", 10, 1), link.clone(), link]);
         let standings = standings(&items, &Known::default());
         assert_eq!(standings, [Standing::New, Standing::Twin(0), Standing::Twin(0)]);
-        let found_in = found_in(&items, &standings, 0);
+        let found_in = found_in(&items, &twins(&standings), 0);
         assert_eq!(found_in[..2], [Origin::Backups, Origin::Snapshot("t".to_owned())]);
+    }
+
+    #[test]
+    fn a_set_on_another_disk_is_read_again_and_its_link_in_a_snapshot_is_not() {
+        let held = [stored(&found("oa-1-big", 10, 1))];
+        let moved = found("oa-1-big", 50, 1);
+        let mut link = moved.clone();
+        link.origin = Origin::Snapshot("t".to_owned());
+        let items = items(vec![moved, link]);
+        assert_eq!(standings(&items, &known(&held)), [Standing::New, Standing::There]);
     }
 
     #[test]

@@ -126,6 +126,11 @@ impl Amount {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
+    /// Adds what is no set: its bytes alone.
+    pub fn add_bytes(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
     fn join(&mut self, other: Self) {
         self.sets = self.sets.saturating_add(other.sets);
         self.bytes = self.bytes.saturating_add(other.bytes);

@@ -195,7 +195,8 @@ fn shown(amount: Amount, is_wide: bool) -> String {
 
 /// What all nodes together sent, by the time of the session.
 fn whole_rate(fleet: &Fleet) -> Option<u64> {
-    let bytes = sum(fleet).0.shipped.bytes;
+    let of_session = fleet.rows.iter().filter(|row| row.ended >= Some(fleet.session));
+    let bytes = human::sum(of_session.filter_map(haul).map(|haul| haul.sum().shipped.bytes));
     let millis = session(fleet).as_millis();
     let rate = u128::from(bytes).saturating_mul(1000).checked_div(millis)?;
     u64::try_from(rate).ok().filter(|rate| *rate > 0)

@@ -134,6 +134,7 @@ pub async fn change<C: Connect>(
         who,
         depot,
         closing,
+        began: Instant::now(),
     });
     let mut this = Loop {
         shared,

@@ -48,7 +48,7 @@ pub async fn forecast<C: Connect>(
             let wanted = Wanted {
                 tables: &ship.tables,
                 snapshot: ship.snapshot.as_deref(),
-                ships: true,
+                ships: Some(ship.reserve),
                 removal: ship.then_clean.as_ref(),
                 store,
             };
@@ -57,7 +57,7 @@ pub async fn forecast<C: Connect>(
         Job::Clean(clean) => {
             let removal = Some(&clean.removal);
             let wanted =
-                Wanted { tables: &clean.tables, snapshot: None, ships: false, removal, store };
+                Wanted { tables: &clean.tables, snapshot: None, ships: None, removal, store };
             haul::forecast::forecast(connector, entry, limits, &wanted).await
         }
     }

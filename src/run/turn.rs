@@ -3,18 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::gate::Gate;
 use super::haul::closing::Closing;
 use super::haul::depot::Depot;
 use super::log::Log;
 use super::{haul, setting, verify};
-use crate::cassandra::fact::{Why, WhyKind};
+use crate::cassandra::fact::{Fact, Why, WhyKind};
 use crate::cassandra::ring::Ring;
 use crate::node::Connect;
 use crate::node::lock::{self, HeldBy, Holder, Lock, LockError, Terms};
-use crate::node::survey::Limits;
+use crate::node::survey::{self, Limits};
 use crate::plan::setting::Want;
 use crate::record::{Ended, Entry, Job, Outcome, Step, What};
+
+/// A job that does not ask for the ring before each start asks a node for it in its turn when the
+/// run has gone on for so long: the node may have been replaced meanwhile.
+const OLD: Duration = Duration::from_secs(600);
 
 /// What the turns of one run share.
 pub(super) struct Shared<C: Connect> {
@@ -33,6 +39,7 @@ pub(super) struct Shared<C: Connect> {
     pub(super) depot: Option<Depot>,
     /// What ends work of hours early.
     pub(super) closing: Closing,
+    pub(super) began: Instant,
 }
 
 /// A node whose turn it is, and whose lock is ours.
@@ -60,7 +67,13 @@ pub(super) async fn turn<C: Connect>(shared: &Shared<C>, entry: &Entry, is_canar
         Ok(lock) => lock,
         Err(ended) => return *ended,
     };
-    let ring = shared.gate.ring().await;
+    let mut ring = shared.gate.ring().await;
+    if shared.job.is_haul()
+        && shared.began.elapsed() > OLD
+        && let Fact::Known(now) = survey::ask_ring(&*node, &entry.spec, shared.limits).await
+    {
+        ring = Some(now);
+    }
     let held = Held { shared, entry, node, ring, is_canary, lock };
     let ended = match &shared.job {
         Job::Enable(halves) => setting::turn(&held, Want { on: true, halves: *halves }).await,

@@ -100,7 +100,7 @@ async fn the_stream_holds_the_files_whole_and_is_as_long_as_said() {
     fs::hard_link(&data, second).unwrap();
     let sets = tree.shelf(&["data \"it's\""], None).await.sets;
     let files = files_of(&sets);
-    let command = catalog::sets::stream(&tree.spec(&[]), true, &files);
+    let command = catalog::sets::stream(&tree.spec(&[]), true, &files, None);
     let (ended, bytes) = poured(&tree, &command).await;
     assert_eq!(ended, Ok(Ended { exit: Exit::Code(0), stderr: Vec::new() }));
     assert_eq!(bytes.len() as u64, catalog::sets::stream_bytes(&files));
@@ -169,7 +169,8 @@ async fn what_the_account_may_not_read_is_asked_of_sudo_program_by_program() {
     let door = tree.door();
     assert!(tocs(&door, &spec, false, &asked, LIMIT).await.unwrap()[0].is_some());
     assert_eq!(look_again(&door, &spec, false, &asked, LIMIT).await.unwrap(), [Ok(())]);
-    let (ended, _) = poured(&tree, &catalog::sets::stream(&spec, false, &files_of(&sets))).await;
+    let (ended, _) =
+        poured(&tree, &catalog::sets::stream(&spec, false, &files_of(&sets), None)).await;
     assert_eq!(ended.unwrap().exit, Exit::Code(0));
     assert_eq!(sudo.asked(), ["head", "stat", "tar"]);
     // Refused, it is no answer.
@@ -187,7 +188,7 @@ fn every_login_shell_reads_the_commands_alike() {
         catalog::sets::list(&spec, Some("tag"), &none, LIMIT),
         catalog::sets::tocs(&spec, false, &none, 1, LIMIT),
         catalog::sets::stat(&spec, false, &none, LIMIT),
-        catalog::sets::stream(&spec, false, &[]),
+        catalog::sets::stream(&spec, false, &[], None),
         catalog::sets::remove(&spec, "", LIMIT),
     ] {
         for word in command.argv() {

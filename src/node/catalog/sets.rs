@@ -82,10 +82,17 @@ pub fn stat(spec: &NodeSpec, may_read: bool, paths: &[String], limit: Duration) 
 const STAT_FORMAT: &str = "%d:%i:%s:%.9Y:%f:%h %n";
 
 /// Writes the files, each a path and its size, to standard output as a tar stream; for
-/// [`Node::pour`](crate::node::Node::pour). More than these sizes make is not taken.
-pub fn stream(spec: &NodeSpec, may_read: bool, files: &[(String, u64)]) -> Command {
+/// [`Node::pour`](crate::node::Node::pour). More than these sizes make is not taken. `rate` is how
+/// fast it may be, in bytes a second: it is given twice the time that takes.
+pub fn stream(
+    spec: &NodeSpec,
+    may_read: bool,
+    files: &[(String, u64)],
+    rate: Option<u64>,
+) -> Command {
     let bytes = stream_bytes(files);
-    let limit = Duration::from_secs(3600 + bytes / SLOWEST_STREAM);
+    let slowest = rate.map_or(SLOWEST_STREAM, |rate| SLOWEST_STREAM.min(rate / 2)).max(1);
+    let limit = Duration::from_secs(3600 + bytes / slowest);
     let sudo = if needs_sudo(spec, may_read) { "sudo" } else { "plain" };
     let time = seconds(limit);
     Command::new(["timeout", "-k", "2", &time, "sh", "-c", STREAM, sudo], limit + GRACE)

@@ -1,12 +1,12 @@
 //! clean on one node: what the store was just seen to hold is removed, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::closing::Closing;
 use super::depot::Depot;
 use super::{Yard, blocking, open};
 use crate::cassandra::fact::{Fact, Why};
-use crate::cassandra::sets::FoundSet;
+use crate::cassandra::sets::{FoundSet, SetPlace};
 use crate::human;
 use crate::node::{Connect, sets};
 use crate::plan::clean::{Left, Plan, plan};
@@ -43,7 +43,7 @@ pub(in crate::run) async fn turn<C: Connect>(
             sets => format!("{} stay", human::count(sets, "set")),
         });
     }
-    yard.end()
+    yard.end().await
 }
 
 /// Removes what may go. Returns whether anything may have gone.
@@ -76,11 +76,16 @@ pub(super) async fn remove<C: Connect>(yard: &mut Yard<'_, C>, removal: &Removal
         return false;
     }
     if let Some(percent) = removal.read_back {
-        let why = match read_back(yard, &remove, percent).await {
+        let read = read_back(yard, &remove, percent).await;
+        if let Some(why) = yard.closing.as_ref().and_then(Closing::why) {
+            yard.leave_rest(&format!("{why} before anything was removed"));
+            return false;
+        }
+        let fault = match read {
             Ok(fault) => fault,
             Err(error) => Some(error.to_string()),
         };
-        if let Some(why) = why {
+        if let Some(why) = fault {
             yard.ended.outcome = Outcome::Failed;
             yard.ended.reason = Some(format!("nothing was removed: the store was read: {why}"));
             let hint = "`ringhaul store check --read-data` shows how much is damaged";
@@ -90,50 +95,70 @@ pub(super) async fn remove<C: Connect>(yard: &mut Yard<'_, C>, removal: &Removal
     }
     let sets: Vec<FoundSet> = remove.iter().map(|(at, _)| yard.items[*at].set.clone()).collect();
     let held = yard.held;
-    let work = async { unlink(yard, &sets).await.map_err(Trouble::Said) };
+    let work = async { unlink(yard, &sets).await };
     match held.step(Step::Clean, work).await {
         Ok(()) => {}
         Err(trouble) => {
-            let why = trouble.why().clone();
-            yard.fail_for(&why);
+            yard.fail_for(trouble.why());
+            if let Trouble::Line(_) = &trouble {
+                yard.ended.outcome = Outcome::Unsure;
+            }
         }
     }
-    if yard.haul.sum().cleaned.sets > 0 {
+    if yard.haul.sum().cleaned.bytes > 0 {
         yard.ended.changed.push(Step::Clean);
     }
     true
 }
 
 /// Removes these sets, batch after batch.
-async fn unlink<C: Connect>(yard: &mut Yard<'_, C>, all: &[FoundSet]) -> Result<(), Why> {
+async fn unlink<C: Connect>(yard: &mut Yard<'_, C>, all: &[FoundSet]) -> Result<(), Trouble> {
     let held = yard.held;
     let (spec, limit) = (&held.entry.spec, held.shared.limits.files);
     for batch in all.chunks(AT_ONCE) {
         if let Some(why) = yard.closing.as_ref().and_then(Closing::why) {
-            yard.ended.outcome = Outcome::Partly;
-            yard.ended.reason = Some(format!("{why}; the rest stays until the next time"));
+            yard.leave_rest(&format!("{why} before all that may go was removed"));
             return Ok(());
         }
         let sets::Removal { sets: removed, broke_off } =
             sets::remove(&*held.node, spec, batch, limit).await;
+        let told = removed.len();
         for (set, removed) in batch.iter().zip(removed) {
             let counts = yard.haul.of(&set.place.table());
             counts.freed = counts.freed.saturating_add(removed.freed_bytes);
             counts.cleaned.bytes = counts.cleaned.bytes.saturating_add(removed.bytes);
             match removed.left {
-                None => counts.cleaned.sets += 1,
+                None if removed.files > 0 => counts.cleaned.sets += 1,
+                // Somebody else was there before us.
+                None => {}
                 Some(why) => {
                     yard.ended.outcome = Outcome::Failed;
                     yard.ended.reason = Some("a set could not be removed".to_owned());
-                    yard.note(format!("left: {}: {why}", set.place));
+                    yard.fault(format!("left: {}: {why}", set.place));
                 }
             }
         }
         if let Some(why) = broke_off {
-            return Err(why);
+            return Err(look_behind(yard, &batch[told..], why).await);
         }
     }
     Ok(())
+}
+
+/// Counts what is gone of sets that were being removed when the line broke.
+async fn look_behind<C: Connect>(yard: &mut Yard<'_, C>, batch: &[FoundSet], why: Why) -> Trouble {
+    if !super::is_lost(&why) {
+        return Trouble::Said(why);
+    }
+    let Ok(shelf) = yard.list_again().await else { return Trouble::Line(why) };
+    let left: HashSet<(&str, &SetPlace)> =
+        shelf.sets.iter().map(|set| (&*set.dir, &set.place)).collect();
+    for set in batch.iter().filter(|set| !left.contains(&(&*set.dir, &set.place))) {
+        let counts = yard.haul.of(&set.place.table());
+        counts.cleaned.add(set.bytes());
+        counts.freed = counts.freed.saturating_add(set.held_bytes());
+    }
+    Trouble::Said(why)
 }
 
 /// Reads so many percent of what is to be removed from the store.
@@ -146,8 +171,12 @@ async fn read_back<C: Connect>(
     let chosen = sample(remove.len(), wanted, yard.held.shared.run.as_bytes());
     let sets: Vec<StoredSet> = chosen.into_iter().map(|at| remove[at].1.clone()).collect();
     let (store, host) = (yard.depot.store.clone(), yard.host.clone());
+    let closing = yard.closing.clone();
     blocking(move || {
         for set in &sets {
+            if closing.as_ref().is_some_and(|closing| closing.why().is_some()) {
+                break;
+            }
             if let Err(fault) = store.hash_set(set, &host, &mut |_| {}) {
                 return Ok(Some(format!("{}: {fault}", set.place)));
             }
@@ -184,7 +213,7 @@ fn tell_left<C: Connect>(yard: &mut Yard<'_, C>, left: &[(usize, Left)]) {
             yard.ended.reason = Some("the store's copy of a set is damaged".to_owned());
             yard.ended.hint = Some("ship stores it again; then clean again".to_owned());
         }
-        yard.note(format!("left: {place}: {why}"));
+        yard.fault(format!("left: {place}: {why}"));
     }
     for (why, sets) in ordinary {
         yard.note(format!("{} left: {why}", human::count(sets, "set")));

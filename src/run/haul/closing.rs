@@ -1,11 +1,19 @@
 //! When work that takes hours is to end early: the operator wants it to, or its window closes.
 
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::record::haul::Window;
 use crate::run::clock;
+
+/// How often it is looked whether it is to end.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long the set that is under way may still take then.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// What may end it.
 #[derive(Debug, Clone)]
@@ -27,6 +35,17 @@ impl Closing {
         }
         let window = self.window?;
         (!window.is_open(clock::minute_of_day())).then(|| format!("the window {window} is closed"))
+    }
+
+    /// Sets `over` when work that should have come to an end has not: a set may be so large that
+    /// it takes hours.
+    pub(super) async fn cut(&self, over: &AtomicBool) -> Infallible {
+        while self.why().is_none() {
+            tokio::time::sleep(LOOK).await;
+        }
+        tokio::time::sleep(GRACE).await;
+        over.store(true, Ordering::SeqCst);
+        std::future::pending().await
     }
 
     /// How long it is until the window opens; none while it is open, or there is none.

@@ -1,8 +1,9 @@
 //! Fetches sets from a node, portion by portion: stream, look again, store.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,27 +15,28 @@ use super::closing::Closing;
 use super::depot::{NoRoom, Promise};
 use super::rate::Rate;
 use super::reader::PieceReader;
-use super::{Yard, blocking, named, unwound};
+use super::received::{Came, Received, Taken, received};
+use super::{PAUSES, Yard, blocking, count, named, unwound};
 use crate::cassandra::fact::{Why, WhyKind};
-use crate::cassandra::sets::FoundSet;
+use crate::cassandra::sets::{FoundSet, SetPlace};
 use crate::human;
-use crate::node::{Command, Connect, Ended, Exit, Node, NodeError, catalog, sets};
-use crate::plan::ship::{Standing, found_in, portions};
+use crate::node::{Command, Connect, Ended, Node, NodeError, catalog, sets};
+use crate::plan::ship::{Standing, found_in, portions, twins};
 use crate::record::What;
+use crate::record::haul::Ship;
 use crate::run::clock;
-use crate::store::intake::{self, IntakeError, SetFault, Wanted};
+use crate::store::intake::{self, Wanted};
 use crate::store::manifest::{Manifest, SCHEMA, StoredSet};
 use crate::store::{Draft, StoreError};
 
 /// Pieces of a stream that wait for the disk: a piece is at most 32 KiB.
 const PIECES: usize = 128;
 
-/// How often a line that broke is made again without anything having come over it.
-const TRIES: usize = 3;
+/// Nodes that may share `--total-rate`, at the most: what a stream is given time for.
+const SHARERS: u64 = 64;
 
-/// How long to wait before a line is made again.
-const PAUSES: [Duration; TRIES] =
-    [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(8)];
+/// How often a line that broke is made again without anything having come over it.
+const TRIES: usize = PAUSES.len();
 
 /// How often people are shown how far it is.
 const SHOW: Duration = Duration::from_millis(500);
@@ -69,9 +71,11 @@ impl Stopped {
 /// The way of one node's sets to the store.
 pub(super) struct Fetch<'y, 'a, C: Connect> {
     pub(super) yard: &'y mut Yard<'a, C>,
-    pub(super) standings: &'y [Standing],
+    twins: HashMap<usize, Vec<usize>>,
     pub(super) promise: Promise<'y>,
-    pub(super) rate: Option<Rate>,
+    rate: Option<Rate>,
+    /// The slowest that a stream may be, in bytes a second.
+    slowest: Option<u64>,
     pub(super) closing: Closing,
     pub(super) version: Option<String>,
     committing: Option<Committing>,
@@ -83,39 +87,27 @@ pub(super) struct Fetch<'y, 'a, C: Connect> {
 /// Sets that are being stored.
 struct Committing {
     task: JoinHandle<Result<(), StoreError>>,
-    /// Table and bytes of each.
-    sets: Vec<(String, u64)>,
-}
-
-/// One set of a stream, by its number in it.
-type Taken = (usize, Result<(StoredSet, Draft), SetFault>);
-
-/// What came of one stream.
-struct Received {
-    whole: Vec<(usize, StoredSet, Draft)>,
-    failed: Vec<(usize, SetFault)>,
-    /// Those of which nothing, or not all, came.
-    missing: Vec<usize>,
-    /// How the stream ended, when not well.
-    broke: Option<Stopped>,
-    /// What tar said.
-    said: String,
+    /// Place and bytes of each.
+    sets: Vec<(SetPlace, u64)>,
 }
 
 impl<'y, 'a, C: Connect> Fetch<'y, 'a, C> {
     pub(super) fn new(
         yard: &'y mut Yard<'a, C>,
-        standings: &'y [Standing],
+        standings: &[Standing],
         promise: Promise<'y>,
-        rate: Option<u64>,
+        ship: &Ship,
         closing: Closing,
     ) -> Self {
+        let shared = ship.total_rate.map(|total| total / SHARERS);
+
         let version = yard.listed.version.known().cloned();
         Self {
             yard,
-            standings,
+            twins: twins(standings),
             promise,
-            rate: rate.map(Rate::new),
+            rate: ship.rate.map(Rate::new),
+            slowest: ship.rate.into_iter().chain(shared).min(),
             closing,
             version,
             committing: None,
@@ -182,14 +174,17 @@ impl<'y, 'a, C: Connect> Fetch<'y, 'a, C> {
         let sets: Arc<[FoundSet]> =
             portion.iter().map(|at| self.yard.items[*at].set.clone()).collect();
         let all: Vec<&FoundSet> = sets.iter().collect();
-        let command = catalog::sets::stream(&entry.spec, self.yard.listed.may_read, &named(&all));
+        let may_read = self.yard.listed.may_read;
+        let command = catalog::sets::stream(&entry.spec, may_read, &named(&all), self.slowest);
         let (feed, pieces) = mpsc::channel(PIECES);
         let writer = Arc::clone(&self.yard.writer);
         let (closing, bytes) = (self.closing.clone(), Arc::clone(&self.bytes));
+        let over = Arc::new(AtomicBool::new(false));
+        let reader = PieceReader::new(pieces, Arc::clone(&over));
         let taking = tokio::task::spawn_blocking(move || {
             let mut taken: Vec<Taken> = Vec::new();
             let end = intake::take(
-                PieceReader::new(pieces),
+                reader,
                 Wanted { sets: &sets },
                 &writer,
                 &mut |at, set| {
@@ -212,10 +207,12 @@ impl<'y, 'a, C: Connect> Fetch<'y, 'a, C> {
             tokio::select! {
                 done = work => done,
                 never = self.show() => match never {},
+                never = self.closing.cut(&over) => match never {},
             }
         };
         let (taken, end) = unwound(taken);
-        Ok(received(portion, taken, end, poured, self.closing.why()))
+        let ask = |at: usize| &self.yard.items[at].set;
+        Ok(received(portion, &ask, Came { taken, end, poured, closing: self.closing.why() }))
     }
 
     /// Looks again at what came, and begins to store it. Returns what did not come, and how the
@@ -225,8 +222,9 @@ impl<'y, 'a, C: Connect> Fetch<'y, 'a, C> {
         received: Received,
     ) -> Result<(Vec<usize>, Option<Stopped>), Stopped> {
         let Received { whole, failed, mut missing, broke, said } = received;
-        for (at, fault) in failed {
-            self.fail(at, &fault.to_string());
+        for (at, fault, draft) in failed {
+            self.fail(at, &fault);
+            discard(draft).await;
         }
         let asked: Vec<usize> = whole.iter().map(|(at, ..)| *at).chain(missing.clone()).collect();
         let seen = match self.look_again(&asked).await {
@@ -240,9 +238,8 @@ impl<'y, 'a, C: Connect> Fetch<'y, 'a, C> {
             match seen {
                 Ok(()) => sets.push((at, stored, draft)),
                 Err(why) => {
-                    // What cannot be removed now is swept later.
-                    let _ = draft.discard();
-                    self.fail(at, &format!("it changed while it was read: {why}"));
+                    discard(Some(draft)).await;
+                    self.fail(at, why);
                 }
             }
         }
@@ -263,25 +260,14 @@ impl<'y, 'a, C: Connect> Fetch<'y, 'a, C> {
         let held = self.yard.held;
         let (spec, limit) = (&held.entry.spec, held.shared.limits.files);
         let may_read = self.yard.listed.may_read;
-        let mut last = match sets::look_again(&*held.node, spec, may_read, &all, limit).await {
-            Ok(seen) => return Ok(seen),
-            Err(why) => why,
-        };
-        // The node's own line may have gone with the other.
-        for pause in PAUSES {
-            if !super::is_lost(&last) {
-                return Err(last);
+        match sets::look_again(&*held.node, spec, may_read, &all, limit).await {
+            // The node's own line may have gone with the other.
+            Err(why) if super::is_lost(&why) => {
+                let node = self.yard.another_line().await?;
+                sets::look_again(&node, spec, may_read, &all, limit).await
             }
-            sleep(pause).await;
-            last = match held.shared.connector.connect(&spec.endpoint).await {
-                Err(error) => error.into(),
-                Ok(node) => match sets::look_again(&node, spec, may_read, &all, limit).await {
-                    Ok(seen) => return Ok(seen),
-                    Err(why) => why,
-                },
-            };
+            seen => seen,
         }
-        Err(last)
     }
 
     /// Begins to store sets, once those before are stored: the disk works while the next come.
@@ -292,11 +278,11 @@ impl<'y, 'a, C: Connect> Fetch<'y, 'a, C> {
         }
         let yard = &*self.yard;
         let counted =
-            sets.iter().map(|(at, stored, _)| (yard.items[*at].set.place.table(), stored.bytes()));
+            sets.iter().map(|(at, stored, _)| (yard.items[*at].set.place.clone(), stored.bytes()));
         let counted = counted.collect();
         let (mut stored, mut drafts) = (Vec::new(), Vec::new());
         for (at, set, draft) in sets {
-            let found_in = found_in(&yard.items, self.standings, at);
+            let found_in = found_in(&yard.items, &self.twins, at);
             stored.push(StoredSet { found_in, ..set });
             drafts.push(draft);
         }
@@ -323,28 +309,28 @@ impl<'y, 'a, C: Connect> Fetch<'y, 'a, C> {
     async fn settle(&mut self) -> Result<(), Stopped> {
         let Some(Committing { task, sets }) = self.committing.take() else { return Ok(()) };
         unwound(task.await).map_err(Stopped::Store)?;
-        for (table, bytes) in sets {
+        for (place, bytes) in sets {
             self.promise.keep(bytes);
-            self.yard.haul.of(&table).shipped.add(bytes);
+            count(&mut self.yard.haul.of(&place.table()).shipped, &place, bytes);
         }
         Ok(())
     }
 
     fn fail(&mut self, at: usize, why: &str) {
         let (place, bytes) = self.of(at);
-        self.yard.haul.of(&self.yard.items[at].set.place.table()).failed.add(bytes);
-        self.yard.note(format!("not stored: {place}: {why}"));
+        count(&mut self.yard.haul.of(&place.table()).failed, &place, bytes);
+        self.yard.fault(format!("not stored: {place}: {why}"));
     }
 
     fn hold_back(&mut self, at: usize, why: &str) {
         let (place, bytes) = self.of(at);
-        self.yard.haul.of(&self.yard.items[at].set.place.table()).held.add(bytes);
+        count(&mut self.yard.haul.of(&place.table()).held, &place, bytes);
         self.yard.note(format!("held back: {place}: {why}"));
     }
 
-    fn of(&self, at: usize) -> (String, u64) {
+    fn of(&self, at: usize) -> (SetPlace, u64) {
         let set = &self.yard.items[at].set;
-        (set.place.to_string(), set.bytes())
+        (set.place.clone(), set.bytes())
     }
 
     /// Shows how far it is, without end.
@@ -370,6 +356,13 @@ impl<'y, 'a, C: Connect> Fetch<'y, 'a, C> {
     }
 }
 
+/// Throws away what was gathered of a set. What cannot be removed now is swept later.
+async fn discard(draft: Option<Draft>) {
+    if let Some(draft) = draft {
+        let _ = blocking(|| draft.discard()).await;
+    }
+}
+
 /// The stream of a command, no faster than these limits.
 async fn pour<N: Node>(
     line: &N,
@@ -392,57 +385,4 @@ async fn pour<N: Node>(
         }
     };
     tokio::join!(line.pour(command, fast), slow).0
-}
-
-fn received(
-    portion: &[usize],
-    taken: Vec<Taken>,
-    end: Result<(), IntakeError>,
-    poured: Result<Ended, NodeError>,
-    closing: Option<String>,
-) -> Received {
-    let mut missing: std::collections::BTreeSet<usize> = portion.iter().copied().collect();
-    let (mut whole, mut failed) = (Vec::new(), Vec::new());
-    for (at, set) in taken {
-        let at = portion[at];
-        match set {
-            Ok((stored, draft)) => whole.push((at, stored, draft)),
-            // Whether it is still there is looked at.
-            Err(SetFault::Missing { .. }) => continue,
-            Err(fault) => failed.push((at, fault)),
-        }
-        missing.remove(&at);
-    }
-    let missing: Vec<usize> = missing.into_iter().collect();
-    let mut said = String::new();
-    let broke = match (end, closing, poured) {
-        (Err(IntakeError::Store(error)), ..) => Some(Stopped::Store(error)),
-        (Err(IntakeError::Read(error)), ..) => {
-            Some(Stopped::Line(Why::new(WhyKind::Lost, error.to_string())))
-        }
-        (Err(error @ IntakeError::Hostile(_)), ..) => {
-            let why = Why::new(WhyKind::NotUnderstood, error.to_string());
-            Some(Stopped::Line(why.with_fix("find out what answers on that node in tar's place")))
-        }
-        // What came decides, and all came.
-        (Ok(()), ..) if missing.is_empty() => None,
-        (Ok(()), Some(why), _) => Some(Stopped::Closing(why)),
-        (Ok(()), None, Err(error)) => Some(Stopped::Line(error.into())),
-        (Ok(()), None, Ok(ended)) => {
-            said = crate::text::one_line(&ended.stderr, 200);
-            match &ended.exit {
-                // tar ends with 1 or 2 on healthy nodes: what came decides.
-                Exit::Code(0..=2) => None,
-                Exit::Code(code) => Some(Stopped::Line(Why::new(
-                    WhyKind::NotUnderstood,
-                    format!("the node's tar ended with {code}: {said}"),
-                ))),
-                Exit::Signal(name) => Some(Stopped::Line(Why::new(
-                    WhyKind::Lost,
-                    format!("the node's tar was ended by {name}"),
-                ))),
-            }
-        }
-    };
-    Received { whole, failed, missing, broke, said }
 }

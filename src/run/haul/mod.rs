@@ -7,6 +7,7 @@ mod fetch;
 pub(super) mod forecast;
 mod rate;
 mod reader;
+mod received;
 pub mod ship;
 
 use std::collections::HashSet;
@@ -20,7 +21,7 @@ use self::depot::Depot;
 use super::turn::{Held, failed, is_out_of_sight, refused};
 use crate::cassandra::fact::{Fact, Why, WhyKind};
 use crate::cassandra::ring::{Member, Ring};
-use crate::cassandra::sets::{FoundSet, Origin, SetPlace};
+use crate::cassandra::sets::{FoundSet, Origin, PAPERS, SetPlace};
 use crate::cassandra::shelf::Shelf;
 use crate::node::Connect;
 use crate::node::sets::{self, Listed};
@@ -34,8 +35,15 @@ use crate::store::{Holdings, StoreError, Writer};
 /// node's own lock keeps most of them out before.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// More reasons than this are counted and not told: a journal is to be read.
+/// More remarks than this are counted and not told: a journal is to be read.
 const MOST_NOTES: usize = 20;
+
+/// Of sets that failed more are told: each may be the only one of its rows.
+const MOST_FAULTS: usize = 200;
+
+/// How long to wait before a line that broke is made again, and again.
+const PAUSES: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(8)];
 
 /// A node's sets, its place in the store, and what came of them so far.
 struct Yard<'a, C: Connect> {
@@ -49,7 +57,16 @@ struct Yard<'a, C: Connect> {
     holdings: Arc<Holdings>,
     haul: Haul,
     ended: Ended,
+    /// Sets that failed, each with the reason.
+    faults: Vec<String>,
+    notes: Vec<String>,
     untold: usize,
+    /// Bytes that are to be shipped.
+    to_come: u64,
+    /// Whether a snapshot that was asked for is not there.
+    lacks_snapshot: bool,
+    /// The line that took the place of one that broke.
+    line: Option<Arc<C::Node>>,
     /// What may end a removal early; a removal after a shipment is short.
     closing: Option<Closing>,
 }
@@ -79,24 +96,14 @@ async fn open<'a, C: Connect>(
         Fact::Known(shelf) => shelf,
         Fact::Unknown(why) => return Err(Box::new(failed(entry, &why))),
     };
-    let mut ended = Ended::new(entry.name(), Outcome::Done);
-    ended.notes.extend(writer.remark().map(str::to_owned));
     let haul = Haul {
         strays: Amount { sets: shelf.stray_count, bytes: shelf.stray_bytes },
         ..Haul::default()
     };
-    if shelf.stray_count > 0 {
-        let files = crate::human::count(shelf.stray_count, "file");
-        let first = shelf.strays.first();
-        let first = first.map(|stray| format!(", such as {}: {}", stray.path, stray.why));
-        let first = first.unwrap_or_default();
-        ended.notes.push(format!("{files} of no set left alone{first}"));
-    }
-    if let Some(tag) = snapshot
-        && !shelf.sets.iter().any(|set| set.origin != Origin::Backups)
-    {
-        ended.notes.push(format!("there is no snapshot '{}' here", crate::text::visible(tag)));
-    }
+    let notes = writer.remark().map(str::to_owned).into_iter().chain(about_strays(&shelf));
+    let notes = notes.collect();
+    let is_in_snapshot = |set: &FoundSet| set.origin != Origin::Backups;
+    let lacks_snapshot = snapshot.is_some() && !shelf.sets.iter().any(is_in_snapshot);
     let items = selected(shelf.sets, &tables);
     let mut yard = Yard {
         held,
@@ -108,8 +115,13 @@ async fn open<'a, C: Connect>(
         writer,
         holdings: Arc::default(),
         haul,
-        ended,
+        ended: Ended::new(entry.name(), Outcome::Done),
+        faults: Vec::new(),
+        notes,
         untold: 0,
+        to_come: 0,
+        lacks_snapshot,
+        line: None,
         closing: None,
     };
     yard.ask_store().await.map_err(|error| Box::new(against(entry, &error)))?;
@@ -135,31 +147,72 @@ impl<C: Connect> Yard<'_, C> {
         known(&self.holdings)
     }
 
-    /// Adds a reason for the table; of very many, the first.
+    /// Adds a remark for the table; of very many, the first are told.
     fn note(&mut self, text: String) {
-        if self.ended.notes.len() < MOST_NOTES {
-            self.ended.notes.push(crate::text::one_line(text.as_bytes(), 400));
+        if self.notes.len() < MOST_NOTES {
+            self.notes.push(crate::text::one_line(text.as_bytes(), 400));
         } else {
             self.untold += 1;
         }
     }
 
+    /// Adds what happened to a set that should not have.
+    fn fault(&mut self, text: String) {
+        self.faults.push(crate::text::one_line(text.as_bytes(), 400));
+    }
+
+    /// Some is done, and the rest is left. A failure outweighs it.
+    fn leave_rest(&mut self, why: &str) {
+        if self.ended.outcome == Outcome::Done {
+            self.ended.outcome = Outcome::Partly;
+            self.ended.reason = Some(why.to_owned());
+            self.ended.hint = Some("running it again, or resume, does what is left".to_owned());
+        }
+    }
+
+    /// Makes another line to the node, whose own has broken.
+    async fn another_line(&self) -> Result<C::Node, Why> {
+        let held = self.held;
+        let mut last = None;
+        for pause in PAUSES {
+            tokio::time::sleep(pause).await;
+            match held.shared.connector.connect(&held.entry.spec.endpoint).await {
+                Ok(node) => return Ok(node),
+                Err(error) => last = Some(error.into()),
+            }
+        }
+        Err(last.unwrap_or_else(|| Why::new(WhyKind::Lost, "the line broke")))
+    }
+
+    /// Lists what lies in the node's backups now, over a line that works.
+    async fn list_again(&mut self) -> Result<Shelf, Why> {
+        let (spec, limit) = (&self.held.entry.spec, self.held.shared.limits.files);
+        let node = self.line.clone().unwrap_or_else(|| Arc::clone(&self.held.node));
+        match sets::list(&*node, spec, None, limit).await.sets {
+            Fact::Known(shelf) => Ok(shelf),
+            Fact::Unknown(why) if is_lost(&why) && self.line.is_none() => {
+                let node = Arc::new(self.another_line().await?);
+                self.line = Some(Arc::clone(&node));
+                match sets::list(&*node, spec, None, limit).await.sets {
+                    Fact::Known(shelf) => Ok(shelf),
+                    Fact::Unknown(why) => Err(why),
+                }
+            }
+            Fact::Unknown(why) => Err(why),
+        }
+    }
+
     /// Counts what lies on the node now. Where nobody could look, it is told so.
     async fn survey_again(&mut self) {
-        let (spec, limit) = (&self.held.entry.spec, self.held.shared.limits.files);
-        let listed = sets::list(&*self.held.node, spec, None, limit).await;
-        match listed.sets {
-            Fact::Known(shelf) => {
+        match self.list_again().await {
+            Ok(shelf) => {
                 self.haul.is_left_known = true;
-                for set in shelf
-                    .sets
-                    .iter()
-                    .filter(|set| set.origin == Origin::Backups && self.tables.mean(&set.place))
-                {
+                let is_meant = |set: &&FoundSet| self.tables.mean(&set.place);
+                for set in shelf.sets.iter().filter(is_meant) {
                     self.haul.of(&set.place.table()).left.add(set.bytes());
                 }
             }
-            Fact::Unknown(why) => {
+            Err(why) => {
                 self.note(format!("what is left on the node could not be looked at: {why}"));
             }
         }
@@ -173,11 +226,25 @@ impl<C: Connect> Yard<'_, C> {
         }
     }
 
-    fn end(mut self) -> Ended {
+    /// Ends the turn, and lets go of the store.
+    async fn end(mut self) -> Ended {
         if self.untold > 0 {
-            self.ended.notes.push(format!("and {} more of that kind", self.untold));
+            self.notes.push(format!("and {} more remarks", self.untold));
         }
+        let more = self.faults.len().saturating_sub(MOST_FAULTS);
+        self.faults.truncate(MOST_FAULTS);
+        if more > 0 {
+            self.faults.push(format!("and {more} more that failed"));
+        }
+        let (faults, notes, writer) = (self.faults, self.notes, self.writer);
+        self.ended.notes.extend(faults.into_iter().chain(notes));
         self.ended.haul = Some(self.haul);
+        // It sweeps what was gathered and not stored.
+        let _ = blocking(move || {
+            drop(writer);
+            Ok(())
+        })
+        .await;
         self.ended
     }
 
@@ -250,7 +317,22 @@ fn against(entry: &Entry, error: &StoreError) -> Ended {
     ended.because(error.to_string())
 }
 
-/// Why a set was not stored, or a node not asked further.
+/// Says what was found that is no set's.
+fn about_strays(shelf: &Shelf) -> Option<String> {
+    let first = shelf.strays.first()?;
+    let files = crate::human::count(shelf.stray_count, "file");
+    Some(format!("{files} of no set left alone, such as {}: {}", first.path, first.why))
+}
+
+/// Counts a set; the papers of a snapshot are none.
+fn count(amount: &mut Amount, place: &SetPlace, bytes: u64) {
+    match place.descriptor == PAPERS {
+        true => amount.add_bytes(bytes),
+        false => amount.add(bytes),
+    }
+}
+
+/// Whether the line is why something is not known.
 fn is_lost(why: &Why) -> bool {
     is_out_of_sight(why.kind)
 }

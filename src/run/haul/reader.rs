@@ -1,6 +1,8 @@
 //! A stream of pieces as something that can be read, for a thread that may wait.
 
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Buf as _, Bytes};
 use tokio::sync::mpsc::Receiver;
@@ -10,18 +12,22 @@ use tokio::sync::mpsc::Receiver;
 pub(super) struct PieceReader {
     pieces: Receiver<Bytes>,
     piece: Bytes,
+    over: Arc<AtomicBool>,
 }
 
 impl PieceReader {
-    /// Must be read outside of the runtime's own threads.
-    pub(super) fn new(pieces: Receiver<Bytes>) -> Self {
-        Self { pieces, piece: Bytes::new() }
+    /// Must be read outside of the runtime's own threads. Once it is `over`, nothing more is read.
+    pub(super) fn new(pieces: Receiver<Bytes>, over: Arc<AtomicBool>) -> Self {
+        Self { pieces, piece: Bytes::new(), over }
     }
 }
 
 impl Read for PieceReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while self.piece.is_empty() {
+            if self.over.load(Ordering::SeqCst) {
+                return Ok(0);
+            }
             match self.pieces.blocking_recv() {
                 Some(piece) => self.piece = piece,
                 None => return Ok(0),
@@ -45,7 +51,7 @@ mod tests {
         }
         drop(sender);
         let mut text = String::new();
-        PieceReader::new(receiver).read_to_string(&mut text).unwrap();
+        PieceReader::new(receiver, Arc::default()).read_to_string(&mut text).unwrap();
         assert_eq!(text, "abcdefgh");
     }
 }

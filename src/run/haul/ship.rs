@@ -3,12 +3,12 @@
 use super::closing::Closing;
 use super::depot::{Depot, NoRoom};
 use super::fetch::{Fetch, Stopped};
-use super::{Yard, blocking, clean, open};
+use super::{Yard, blocking, clean, count, open};
 use crate::cassandra::sets::FoundSet;
 use crate::cassandra::toc::is_complete;
 use crate::human;
 use crate::node::{Connect, sets};
-use crate::plan::ship::{Item, Standing, standings};
+use crate::plan::ship::{Standing, standings};
 use crate::record::haul::Ship;
 use crate::record::{Ended, Outcome, Step};
 use crate::run::turn::{Held, Trouble};
@@ -25,22 +25,26 @@ pub(in crate::run) async fn turn<C: Connect>(
         Ok(yard) => yard,
         Err(ended) => return *ended,
     };
+    yard.closing = Some(closing.clone());
     let mut has_changed = true;
-    match work(&mut yard, ship, closing).await {
+    match work(&mut yard, ship, closing.clone()).await {
         Ok(has_shipped) => {
             has_changed = has_shipped;
             if let Some(removal) = &ship.then_clean {
-                has_changed |= clean::remove(&mut yard, removal).await;
+                match closing.why() {
+                    Some(why) => yard.leave_rest(&format!("{why} before anything was removed")),
+                    None => has_changed |= clean::remove(&mut yard, removal).await,
+                }
             }
         }
-        Err(stopped) => stop(&mut yard, stopped).await,
+        Err(stopped) => stop(&mut yard, stopped),
     }
     match has_changed {
         true => yard.survey_again().await,
         false => yard.left_as_listed(),
     }
-    judge(&mut yard);
-    yard.end()
+    judge(&mut yard, ship);
+    yard.end().await
 }
 
 /// Ships what is new. Returns whether anything was done.
@@ -54,7 +58,10 @@ async fn work<C: Connect>(
     for (at, standing) in standings.iter().enumerate() {
         let set = &yard.items[at].set;
         match standing {
-            Standing::There => yard.haul.of(&set.place.table()).there.add(set.bytes()),
+            Standing::There => {
+                let there = &mut yard.haul.of(&set.place.table()).there;
+                count(there, &set.place, set.bytes());
+            }
             Standing::New => new.push(at),
             Standing::Twin(_) => {}
         }
@@ -64,11 +71,12 @@ async fn work<C: Connect>(
         return Ok(false);
     }
     let bytes = human::sum(ready.iter().map(|at| yard.items[*at].set.bytes()));
+    yard.to_come = bytes;
     let free = free(yard).await.map_err(Stopped::Store)?;
     let depot = yard.depot;
     let promise = depot.promise(bytes, free, ship.reserve).map_err(Stopped::NoRoom)?;
     let held = yard.held;
-    let fetch = Fetch::new(yard, &standings, promise, ship.rate, closing);
+    let fetch = Fetch::new(yard, &standings, promise, ship, closing);
     let mut result = None;
     let work = async {
         let done = fetch.run(&ready).await;
@@ -107,10 +115,9 @@ async fn complete<C: Connect>(
         match is_complete(set, toc.as_deref()) {
             Ok(()) => ready.push(*at),
             Err(why) => {
-                let text = format!("held back: {}: {why}", set.place);
-                let (table, bytes) = (set.place.table(), set.bytes());
-                yard.haul.of(&table).held.add(bytes);
-                yard.note(text);
+                let (place, bytes) = (set.place.clone(), set.bytes());
+                count(&mut yard.haul.of(&place.table()).held, &place, bytes);
+                yard.note(format!("held back: {place}: {why}"));
             }
         }
     }
@@ -123,7 +130,7 @@ async fn free<C: Connect>(yard: &Yard<'_, C>) -> Result<u64, StoreError> {
 }
 
 /// Says why it ended before all was stored.
-async fn stop<C: Connect>(yard: &mut Yard<'_, C>, stopped: Stopped) {
+fn stop<C: Connect>(yard: &mut Yard<'_, C>, stopped: Stopped) {
     let shipped = yard.haul.sum().shipped;
     let so_far = format!("{} stored until then", human::count(shipped.sets, "set"));
     let again = "running it again, or resume, ships what is left";
@@ -136,10 +143,7 @@ async fn stop<C: Connect>(yard: &mut Yard<'_, C>, stopped: Stopped) {
         }
         Stopped::Store(error @ StoreError::Full { .. }) => {
             yard.fail(&error);
-            let there = |item: &Item| yard.known().get(item).is_some();
-            let new = yard.items.iter().filter(|item| !there(item));
-            let missing = human::sum(new.map(|item| item.set.bytes()));
-            let missing = human::bytes(missing.saturating_sub(shipped.bytes));
+            let missing = human::bytes(yard.to_come.saturating_sub(shipped.bytes));
             yard.ended.reason = Some(format!(
                 "the store is full: {missing} of this node are still to come; {so_far}"
             ));
@@ -157,29 +161,36 @@ async fn stop<C: Connect>(yard: &mut Yard<'_, C>, stopped: Stopped) {
                 Some(format!("make room for {missing} more in the store, or lower --reserve"));
         }
         Stopped::Closing(why) => {
-            yard.ended.outcome = Outcome::Partly;
-            yard.ended.reason = Some(format!("{why}; {so_far}"));
-            yard.ended.hint = Some(again.to_owned());
+            yard.leave_rest(&format!("{why}; {so_far}"));
         }
     }
 }
 
 /// Says how the turn ended when nothing stopped it.
-fn judge<C: Connect>(yard: &mut Yard<'_, C>) {
+fn judge<C: Connect>(yard: &mut Yard<'_, C>, ship: &Ship) {
+    let sum = yard.haul.sum();
+    if sum.failed.sets > 0 && yard.ended.outcome != Outcome::Failed {
+        yard.ended.outcome = Outcome::Failed;
+        let failed = human::count(sum.failed.sets, "complete set");
+        yard.ended.reason = Some(format!("{failed} could not be stored"));
+        yard.ended.hint = Some("look at the files named below; the others are stored".to_owned());
+    }
     if yard.ended.outcome != Outcome::Done {
         return;
     }
-    let sum = yard.haul.sum();
-    if sum.failed.sets > 0 {
+    if let (true, Some(tag)) = (yard.lacks_snapshot, &ship.snapshot) {
         yard.ended.outcome = Outcome::Failed;
+        let tag = crate::text::visible(tag);
         yard.ended.reason =
-            Some(format!("{} could not be stored", human::count(sum.failed.sets, "complete set")));
-        yard.ended.hint = Some("look at the files named below; the others are stored".to_owned());
+            Some(format!("there is no snapshot '{tag}' here; what is in backups is stored"));
+        yard.ended.hint = Some("`nodetool listsnapshots` names those that are there".to_owned());
     } else if sum.shipped.sets + sum.cleaned.sets == 0 {
         yard.ended.outcome = Outcome::NothingToDo;
-        yard.ended.reason = Some(match sum.there.sets {
-            0 => "no complete set to ship".to_owned(),
-            sets => format!("{} in the store already", human::count(sets, "set")),
+        yard.ended.reason = Some(match (sum.there.sets, sum.held.sets) {
+            (0, 0) if !ship.tables.is_empty() => "no set of these tables is here".to_owned(),
+            (0, 0) => "no set in backups".to_owned(),
+            (0, held) => format!("no complete set, {} held back", human::count(held, "set")),
+            (sets, _) => format!("{} in the store already", human::count(sets, "set")),
         });
     }
 }
