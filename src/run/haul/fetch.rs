@@ -141,9 +141,15 @@ impl<'y, 'a, C: Connect> Fetch<'y, 'a, C> {
             if let Some(why) = self.closing.why() {
                 return Err(Stopped::Closing(why));
             }
-            let received = self.stream(&left).await?;
-            let has_come = !received.whole.is_empty();
-            let (missing, broke) = self.take_in(received).await?;
+            let (has_come, missing, broke) = match self.stream(&left).await {
+                // A node whose sshd starts again refuses lines for a while.
+                Err(stopped) => (false, left, Some(stopped)),
+                Ok(received) => {
+                    let has_come = !received.whole.is_empty();
+                    let (missing, broke) = self.take_in(received).await?;
+                    (has_come, missing, broke)
+                }
+            };
             match broke {
                 None => return Ok(()),
                 Some(Stopped::Line(why)) => {
