@@ -1,6 +1,7 @@
 //! Lines that break and controllers that die at every moment of a run, which then goes on.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
+#[allow(dead_code, reason = "the tests of hauls use all of it")]
 #[path = "cut/door.rs"]
 mod door;
 #[allow(dead_code, reason = "the tests of the loop use all of it")]

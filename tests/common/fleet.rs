@@ -281,6 +281,11 @@ impl Wish {
         }
     }
 
+    /// Who has to be up before each start.
+    fn up(&self, ring: &Ring) -> BTreeSet<String> {
+        if self.job.is_gated() { up(ring).into_iter().collect() } else { BTreeSet::new() }
+    }
+
     fn total_rate(&self) -> Option<u64> {
         match &self.job {
             Job::Ship(ship) => ship.total_rate,
@@ -300,7 +305,7 @@ impl Wish {
         Order {
             schedule,
             canary: self.rules.canary.iter().copied().collect(),
-            gate: GateRules { up: up(&ring).into_iter().collect(), timeout: self.gate_timeout },
+            gate: GateRules { up: self.up(&ring), timeout: self.gate_timeout },
             ring: self.knows_ring.then_some(ring),
             retry_down: self.retry_down,
             limits: self.limits,

@@ -30,6 +30,8 @@ pub(crate) enum When {
     Amid,
     /// It has had its effect, and nobody hears its answer.
     After,
+    /// So many bytes of a stream have come; else as `Amid`.
+    Bytes(usize),
 }
 
 /// What happens then.
@@ -74,6 +76,11 @@ impl Cut {
         if self.how != How::Dies {
             std::future::pending::<()>().await;
         }
+        self.happened.subscribe().wait_for(|happened| *happened).await.unwrap();
+    }
+
+    /// Resolves when the moment has come.
+    pub(crate) async fn comes(&self) {
         self.happened.subscribe().wait_for(|happened| *happened).await.unwrap();
     }
 
@@ -176,7 +183,7 @@ impl Node for Line {
                 }
             }
             Some(When::Before) => {}
-            Some(When::Amid) => {
+            Some(When::Amid | When::Bytes(_)) => {
                 let mut deaf = |_: &[u8]| ControlFlow::Continue(());
                 let _ = tokio::time::timeout(AMID, self.node.feed(command, &mut deaf)).await;
             }
@@ -202,6 +209,10 @@ impl Node for Line {
             Some(When::Before) => {}
             Some(When::Amid) => {
                 let _ = tokio::time::timeout(AMID, self.node.pour(command, into)).await;
+            }
+            Some(When::Bytes(count)) => {
+                let (through, pieces) = mpsc::channel(1);
+                let _ = tokio::join!(self.node.pour(command, through), some(count, pieces, into));
             }
             // All of it came but the end.
             Some(When::After) => {
@@ -234,7 +245,7 @@ impl Node for Line {
                 }
             }
             Some(When::Before) => {}
-            Some(When::Amid) => {
+            Some(When::Amid | When::Bytes(_)) => {
                 let held = self.node.hold(command, beat, enough, &mut deaf);
                 let _ = tokio::time::timeout(AMID, held).await;
             }
@@ -247,5 +258,17 @@ impl Node for Line {
             }
         }
         Err(self.cut().await)
+    }
+}
+
+/// Passes on so many bytes, and no more.
+async fn some(count: usize, mut pieces: mpsc::Receiver<Bytes>, into: mpsc::Sender<Bytes>) {
+    let mut left = count;
+    while let Some(piece) = pieces.recv().await {
+        let piece = piece.slice(..piece.len().min(left));
+        left -= piece.len();
+        if into.send(piece).await.is_err() || left == 0 {
+            return;
+        }
     }
 }

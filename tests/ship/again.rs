@@ -156,8 +156,10 @@ async fn a_store_whose_manifest_cannot_be_read_gets_the_sets_again_and_nothing_i
     ended(&yard.ship().await, Outcome::Done);
     let manifest = yard.store().join("manifests").join(host(1)).join("run-1.0001.json");
     fs::write(&manifest, "{").unwrap();
-    let end = ended(&yard.clean(Default::default()).await, Outcome::NothingToDo);
-    assert!(end.notes.iter().any(|note| note.contains("run-1.0001.json")), "{:?}", end.notes);
+    let end = ended(&yard.clean(Default::default()).await, Outcome::Failed);
+    let reason = end.reason.clone().unwrap();
+    assert!(reason.starts_with("nothing was removed: "), "{reason}");
+    assert!(reason.contains("run-1.0001.json"), "{reason}");
     assert!(set.is_on(&yard.tree()));
     ended(&yard.ship().await, Outcome::Done);
     fs::remove_file(manifest).unwrap();
