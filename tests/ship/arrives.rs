@@ -143,7 +143,7 @@ async fn a_snapshot_is_shipped_by_its_name_and_what_backups_has_of_it_is_stored_
     let job = Job::Ship(Ship { snapshot, ..yard.plain() });
     let end = ended(&yard.run(job.clone()).await, Outcome::Done);
     // Three sets, and manifest.json and schema.cql as one.
-    assert_eq!(counts(&end), [4, 0, 0, 0, 0, 2], "{end:?}");
+    assert_eq!(counts(&end), [3, 0, 0, 0, 0, 2], "{end:?}");
     yard.holds(&[&both, &alone, &index]);
     assert_eq!(copies(&yard.store(), &host(1), &other), 0);
     let origins = |descriptor: &str, is_index: bool| {
@@ -202,7 +202,7 @@ async fn only_the_tables_that_are_meant_are_shipped() {
 async fn an_empty_node_has_nothing_to_do() {
     let yard = Yard::new(1);
     let end = ended(&yard.ship().await, Outcome::NothingToDo);
-    assert_eq!(end.reason.as_deref(), Some("no complete set to ship"));
+    assert_eq!(end.reason.as_deref(), Some("no set in backups"));
     assert!(haul(&end).is_left_known);
     let end = ended(&yard.clean(Default::default()).await, Outcome::NothingToDo);
     assert_eq!(end.reason.as_deref(), Some("no set in backups"));

@@ -162,7 +162,7 @@ async fn what_is_in_a_snapshot_alone_is_shipped_and_stays() {
     let (snapshot, then_clean) = (Some("nightly".to_owned()), Some(Removal::default()));
     let job = Job::Ship(Ship { snapshot, then_clean, ..yard.plain() });
     let end = ended(&yard.run(job).await, Outcome::Done);
-    assert_eq!(counts(&end), [2, 0, 0, 0, 0, 0], "{end:?}");
+    assert_eq!(counts(&end), [1, 0, 0, 0, 0, 0], "{end:?}");
     let papers = files(&yard.tree().path(&format!("data/shop/orders-{ID}/snapshots/nightly")));
     assert_eq!(papers.len(), 10);
     assert_eq!(copies(&yard.store(), &host(1), &set), 1);

@@ -9,7 +9,7 @@ use crate::cassandra::toc::is_complete;
 use crate::human;
 use crate::node::{Connect, sets};
 use crate::plan::ship::{Standing, standings};
-use crate::record::haul::Ship;
+use crate::record::haul::{Amount, Ship};
 use crate::record::{Ended, Outcome, Step};
 use crate::run::turn::{Held, Trouble};
 use crate::store::StoreError;
@@ -85,7 +85,7 @@ async fn work<C: Connect>(
         why.map_or(Ok(()), |why| Err(Trouble::Said(why)))
     };
     let step = held.step(Step::Ship, work).await;
-    if yard.haul.sum().shipped.sets > 0 {
+    if yard.haul.sum().shipped != Amount::default() {
         yard.ended.changed.push(Step::Ship);
     }
     match (result, step) {
@@ -184,7 +184,7 @@ fn judge<C: Connect>(yard: &mut Yard<'_, C>, ship: &Ship) {
         yard.ended.reason =
             Some(format!("there is no snapshot '{tag}' here; what is in backups is stored"));
         yard.ended.hint = Some("`nodetool listsnapshots` names those that are there".to_owned());
-    } else if sum.shipped.sets + sum.cleaned.sets == 0 {
+    } else if sum.shipped == Amount::default() && sum.cleaned.sets == 0 {
         yard.ended.outcome = Outcome::NothingToDo;
         yard.ended.reason = Some(match (sum.there.sets, sum.held.sets) {
             (0, 0) if !ship.tables.is_empty() => "no set of these tables is here".to_owned(),
