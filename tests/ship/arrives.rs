@@ -171,7 +171,7 @@ async fn a_snapshot_is_shipped_by_its_name_and_what_backups_has_of_it_is_stored_
     );
 
     let end = ended(&yard.run(job).await, Outcome::NothingToDo);
-    assert_eq!(counts(&end)[..2], [0, 6], "{end:?}");
+    assert_eq!(counts(&end)[..2], [0, 3], "{end:?}");
     yard.is_sound();
 }
 

@@ -1,5 +1,7 @@
 //! ship on one node: what is new to the store is fetched, proven and stored.
 
+use std::collections::HashSet;
+
 use super::closing::Closing;
 use super::depot::{Depot, NoRoom};
 use super::fetch::{Fetch, Stopped};
@@ -8,7 +10,7 @@ use crate::cassandra::sets::FoundSet;
 use crate::cassandra::toc::is_complete;
 use crate::human;
 use crate::node::{Connect, sets};
-use crate::plan::ship::{Standing, standings};
+use crate::plan::ship::{Item, Standing, standings};
 use crate::record::haul::{Amount, Ship};
 use crate::record::{Ended, Outcome, Step};
 use crate::run::turn::{Held, Trouble};
@@ -55,9 +57,12 @@ async fn work<C: Connect>(
 ) -> Result<bool, Stopped> {
     let standings = standings(&yard.items, &yard.known());
     let mut new = Vec::new();
+    // What is in backups and in a snapshot is one set.
+    let mut told = HashSet::new();
     for (at, standing) in standings.iter().enumerate() {
-        let set = &yard.items[at].set;
+        let Item { set, id } = &yard.items[at];
         match standing {
+            Standing::There if !told.insert((&set.place, id)) => {}
             Standing::There => {
                 let there = &mut yard.haul.of(&set.place.table()).there;
                 count(there, &set.place, set.bytes());
