@@ -25,6 +25,10 @@
 //! [`record`] (all that a journal knows). Every command that is ever sent is in
 //! [`node::catalog`].
 //!
+//! Of ship and clean: `run/haul/ship.rs` and `run/haul/clean.rs` (one node's turn),
+//! [`plan::ship`] and [`plan::clean`] (what is new, what may go), `run/haul/fetch.rs` (a stream and
+//! the look after it), [`store`] (what counts, and from when).
+//!
 //! What is not known is never told as false: see [`cassandra::fact::Fact`].
 
 pub mod audit;

@@ -67,7 +67,7 @@ struct Yard<'a, C: Connect> {
     lacks_snapshot: bool,
     /// The line that took the place of one that broke.
     line: Option<Arc<C::Node>>,
-    /// What may end a removal early; a removal after a shipment is short.
+    /// What may end the work early.
     closing: Option<Closing>,
 }
 
@@ -149,8 +149,12 @@ impl<C: Connect> Yard<'_, C> {
 
     /// Adds a remark for the table; of very many, the first are told.
     fn note(&mut self, text: String) {
+        let text = crate::text::one_line(text.as_bytes(), 400);
+        if self.notes.contains(&text) {
+            return;
+        }
         if self.notes.len() < MOST_NOTES {
-            self.notes.push(crate::text::one_line(text.as_bytes(), 400));
+            self.notes.push(text);
         } else {
             self.untold += 1;
         }
