@@ -27,7 +27,7 @@ use backups::Set;
 use door::{Cut, How, Moment, When};
 use fleet::{LONG, Nodes, Wish, again, begin, records, row, run};
 use futures::stream::{self, StreamExt as _};
-use ringhaul::fleet::Fleet;
+use ringhaul::fleet::{Fleet, Row};
 use ringhaul::record::haul::{Clean, Removal, Ship};
 use ringhaul::record::{Job, Outcome};
 use tokio::sync::watch;
@@ -160,6 +160,31 @@ impl Faults<'_> {
         self.unless("live files stay", live == scene.live);
     }
 
+    /// What the row says of node and store is so. Amid a removal the node is still at it.
+    fn honest(&mut self, row: &Row) {
+        let Some(end) = &row.end else { return };
+        let Some(haul) = &end.haul else { return };
+        if matches!(self.case.moment, Moment::Command(_, When::Amid)) {
+            return;
+        }
+        let (scene, sum) = (self.scene, haul.sum());
+        let left = |set: &&Set| set.left(&scene.nodes.tree(1)) > 0;
+        let left = scene.sets.iter().filter(left).count();
+        let gone = (scene.sets.len() - left) as u64;
+        if haul.is_left_known {
+            // The incomplete set is there, too.
+            self.unless("what is left is told", sum.left.sets == left as u64 + 1);
+            self.unless("what went is told", sum.cleaned.sets == gone);
+        } else {
+            let is_told = sum.cleaned.sets == gone || end.outcome == Outcome::Unsure;
+            self.unless("where nobody looked, it is unsure what went", is_told);
+        }
+        if self.case.verb != Verb::Clean {
+            let stored = named(&scene.store(), &host(1)).len() as u64;
+            self.unless("what is stored is told", sum.shipped.sets == stored);
+        }
+    }
+
     /// All is as a run leaves it that nobody disturbed.
     async fn complete(&mut self, fleet: &Fleet) {
         let (scene, tree, store) = (self.scene, self.scene.nodes.tree(1), self.scene.store());
@@ -211,6 +236,9 @@ async fn found(case: Case) -> Vec<String> {
         cut_off(nodes, number);
     }
     let broken = row(&Fleet::of(&records(nodes, "run-1")).unwrap(), 1).clone();
+    if !matches!(case.moment, Moment::Record(_)) {
+        faults.honest(&broken);
+    }
     let wish = Wish { patience: LONG, ..wish };
     let ran = match case.then {
         Then::Anew => Some(run(nodes, &wish, "run-2").await),

@@ -142,7 +142,7 @@ async fn a_snapshot_is_shipped_by_its_name_and_what_backups_has_of_it_is_stored_
     let snapshot = Some("nightly".to_owned());
     let job = Job::Ship(Ship { snapshot, ..yard.plain() });
     let end = ended(&yard.run(job.clone()).await, Outcome::Done);
-    // Three sets, and manifest.json and schema.cql as one.
+    // What is no set, manifest.json and schema.cql, is stored and not counted.
     assert_eq!(counts(&end), [3, 0, 0, 0, 0, 2], "{end:?}");
     yard.holds(&[&both, &alone, &index]);
     assert_eq!(copies(&yard.store(), &host(1), &other), 0);
@@ -173,6 +173,19 @@ async fn a_snapshot_is_shipped_by_its_name_and_what_backups_has_of_it_is_stored_
     let end = ended(&yard.run(job).await, Outcome::NothingToDo);
     assert_eq!(counts(&end)[..2], [0, 3], "{end:?}");
     yard.is_sound();
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_not_there_is_said_and_what_is_in_backups_is_shipped() {
+    let yard = Yard::new(1);
+    let set = Set::big("shop.orders", "1", "a");
+    set.flush(&yard.tree());
+    let snapshot = Some("nightly".to_owned());
+    let job = Job::Ship(Ship { snapshot, ..yard.plain() });
+    let end = ended(&yard.run(job).await, Outcome::Failed);
+    let reason = "there is no snapshot 'nightly' here; what is in backups is stored";
+    assert_eq!(end.reason.as_deref(), Some(reason));
+    yard.holds(&[&set]);
 }
 
 #[tokio::test]

@@ -102,3 +102,36 @@ async fn backups_behind_a_symbolic_link_are_shipped_and_never_cleaned() {
     assert_eq!(copies(&yard.store(), &host(1), &set), 1);
     yard.is_sound();
 }
+
+#[tokio::test]
+async fn a_file_that_is_replaced_while_it_is_read_fails_its_set_and_one_that_goes_holds_it_back() {
+    let yard = Yard::new(1);
+    let sets = ["1", "2", "3", "4"].map(|n| Set::big("shop.orders", n, n).of_size(1000));
+    for set in &sets {
+        set.flush(&yard.tree());
+    }
+    let [good, replaced, going, gone] = &sets;
+    yard.tree().stand_in("tar");
+    let path = |set: &Set, component| set.file(&yard.tree(), component).display().to_string();
+    let other = path(replaced, "Index.db");
+    let all = gone.backups(&yard.tree()).join("nb-4-big-").display().to_string();
+    // Between the list and the stream.
+    let before = format!(
+        "cp -p '{other}' '{other}.x' && mv '{other}.x' '{other}'\n\
+         rm -f '{}' '{all}'*\n",
+        path(going, "Filter.db"),
+    );
+    yard.tree().tell("tar-before", &before);
+    let end = ended(&yard.ship_then_clean().await, Outcome::Failed);
+    assert_eq!(counts(&end), [1, 0, 2, 1, 1, 2], "{end:?}");
+    let is_told = |begin: &str| end.notes.iter().any(|note| note.starts_with(begin));
+    assert!(is_told(&format!("not stored: shop/orders-{ID}/nb-2-big: ")), "{:?}", end.notes);
+    assert!(is_told(&format!("held back: shop/orders-{ID}/nb-3-big: ")), "{:?}", end.notes);
+    assert!(is_told(&format!("held back: shop/orders-{ID}/nb-4-big: ")), "{:?}", end.notes);
+    yard.holds(&[good]);
+    assert_eq!((replaced.left(&yard.tree()), going.left(&yard.tree())), (8, 7));
+    // It is only another inode: the next ship takes it.
+    let end = ended(&yard.ship().await, Outcome::Done);
+    assert_eq!(counts(&end), [1, 0, 1, 0, 0, 2], "{end:?}");
+    yard.holds(&[good, replaced]);
+}
