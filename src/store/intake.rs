@@ -80,6 +80,9 @@ pub enum SetFault {
         /// The CRC-32 of what came.
         is: u32,
     },
+    /// What Data.db should be compared with is none that Cassandra wrote.
+    #[error("Digest.crc32 holds no number: Data.db cannot be compared with it")]
+    NoNumber,
     /// It has a name under which nothing can be stored.
     #[error("{0}")]
     Name(#[from] BadName),

@@ -21,7 +21,7 @@ const LONGEST_DIGEST: usize = 32;
 pub(super) struct Gathered {
     files: Vec<StoredFile>,
     data: Option<u32>,
-    /// What the `Digest.crc32` that came holds, if one came.
+    /// The number in the `Digest.crc32` that came, if one came, and if it holds one.
     told: Option<Option<u32>>,
 }
 
@@ -60,6 +60,7 @@ impl Gathered {
             (Some(listed), Some(told)) if told != Some(listed) => {
                 return Err(SetFault::Changed { component: "Digest.crc32".to_owned() });
             }
+            (None, Some(None)) => return Err(SetFault::NoNumber),
             (Some(listed), _) => Some(listed),
             (None, told) => told.flatten(),
         };

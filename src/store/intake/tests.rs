@@ -337,6 +337,26 @@ fn the_digest_that_comes_counts_and_one_that_was_not_listed_is_no_fault() {
 }
 
 #[test]
+fn a_digest_that_is_no_number_fails_its_set_and_a_set_without_one_is_stored() {
+    let bench = Bench::new();
+    for text in ["", "x", "-1", "12 13", "4294967296", "0x7"] {
+        let mut set = bench.set(1, b"data");
+        let path = set.path(&set.files[1]);
+        fs::write(&path, text).unwrap();
+        set.files[1] = found(Path::new(&path), "Digest.crc32");
+        set.digest = None;
+        let (told, ended) = bench.take(&*tar(std::slice::from_ref(&set)), &[set]);
+        let fault = failed("Digest.crc32 holds no number: Data.db cannot be compared with it");
+        assert_eq!((told, ended), (vec![fault], Ok(())), "{text}");
+    }
+    let mut set = bench.set(2, b"data");
+    set.files.remove(1);
+    set.digest = None;
+    let (told, ended) = bench.take(&*tar(std::slice::from_ref(&set)), &[set]);
+    assert_eq!((told, ended), (vec![Told::Whole], Ok(())));
+}
+
+#[test]
 fn what_was_not_asked_for_breaks_the_stream_off() {
     let bench = Bench::new();
     let sets = [bench.set(1, b"one"), bench.set(2, b"two")];
