@@ -150,8 +150,8 @@ impl Store {
             .tempfile_in(&tmp)
             .map_err(StoreError::at(&tmp))?
             .into_temp_path();
-        steps.write(&beside, &path, bytes)?;
-        make_readable(&path)
+        make_readable(&beside)?;
+        steps.write(&beside, &path, bytes)
     }
 }
 
@@ -194,9 +194,9 @@ fn write_marker(root: &Path) -> Result<(), StoreError> {
     let made = Timestamp::try_from(made)
         .map_err(|error| StoreError::io(root, std::io::Error::other(error)))?;
     let bytes = papers::bytes(root, &Marker { schema: SCHEMA, made })?;
-    let path = root.join(layout::MARKER);
-    durable::Steps::all().write(&beside.into_temp_path(), &path, &bytes)?;
-    make_readable(&path)
+    let beside = beside.into_temp_path();
+    make_readable(&beside)?;
+    durable::Steps::all().write(&beside, &root.join(layout::MARKER), &bytes)
 }
 
 /// The names in a folder, in order; a name that is no text is shown as one. One that is not there
