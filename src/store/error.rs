@@ -36,8 +36,6 @@ pub enum StoreError {
     Full {
         /// Where something was to be written.
         path: PathBuf,
-        /// Bytes that are lacking, when that is known.
-        needed: Option<u64>,
     },
     /// The file system said no.
     #[error("{}: {source}", path.display())]
@@ -66,7 +64,7 @@ impl StoreError {
         let path = path.to_owned();
         let is_full =
             matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        if is_full { Self::Full { path, needed: None } } else { Self::Io { path, source } }
+        if is_full { Self::Full { path } } else { Self::Io { path, source } }
     }
 
     /// Makes the function that `map_err` wants.

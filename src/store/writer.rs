@@ -122,11 +122,6 @@ fn has_no_locks(error: &io::Error) -> bool {
 }
 
 impl Writer {
-    /// The node.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
@@ -175,9 +170,7 @@ impl Writer {
     pub(super) fn is_sound(&self) -> Result<(), StoreError> {
         match &*self.spoilt.lock().unwrap_or_else(PoisonError::into_inner) {
             None => Ok(()),
-            Some(StoreError::Full { path, needed }) => {
-                Err(StoreError::Full { path: path.clone(), needed: *needed })
-            }
+            Some(StoreError::Full { path }) => Err(StoreError::Full { path: path.clone() }),
             Some(error) => Err(StoreError::bad(&self.staging, error.to_string())),
         }
     }

@@ -54,7 +54,7 @@ pub(crate) fn gather(writer: &Writer, set: &StoredSet, salt: &str) -> Result<Dra
         let written = draft.file(component)?.write_all(text.as_bytes());
         written.map_err(|source| {
             assert_eq!(source.kind(), std::io::ErrorKind::StorageFull, "{source}");
-            StoreError::Full { path: draft.dir().to_owned(), needed: None }
+            StoreError::Full { path: draft.dir().to_owned() }
         })?;
     }
     Ok(draft)
