@@ -8,6 +8,7 @@
 //! 5. The manifest is renamed into its place, and that is on the disk.
 
 use std::collections::{BTreeSet, HashSet};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
@@ -35,15 +36,9 @@ impl Writer {
         self.look_at(&manifest, &drafts)?;
         let paper = self.staging.join(layout::COMMIT);
         let bytes = papers::bytes(&paper, &manifest)?;
-        self.steps.sync_all(&self.root, &self.paths(&manifest, &drafts)?)?;
+        self.steps.sync_all(&self.disk, &self.paths(&manifest, &drafts)?)?;
         self.is_sound()?;
-        // Folders are made before the batch counts, so that a full disk stops it before that.
-        for set in &manifest.sets {
-            let dir = layout::table_dir(&self.host, &set.place)?;
-            self.steps.make_dirs(self.store.root(), &self.store.root().join(dir))?;
-        }
-        let papers = self.store.root().join(layout::manifest_dir(&self.host)?);
-        self.steps.make_dirs(self.store.root(), &papers)?;
+        self.make_places(&manifest)?;
         self.steps.write(&self.staging.join(PART), &paper, &bytes)?;
         self.put_in_place(&manifest)
     }
@@ -77,6 +72,24 @@ impl Writer {
             self.steps.write(&self.staging.join(PART), &paper, &bytes)?;
         }
         self.put_in_place(&manifest)
+    }
+
+    /// Makes the folders before the batch counts: a full disk, or one that is another's, stops it
+    /// before that.
+    fn make_places(&self, manifest: &Manifest) -> Result<(), StoreError> {
+        let mut dirs = BTreeSet::from([layout::manifest_dir(&self.host)?]);
+        for set in &manifest.sets {
+            dirs.insert(layout::table_dir(&self.host, &set.place)?);
+        }
+        let device = |dir: &Path| dir.metadata().map(|m| m.dev()).map_err(StoreError::at(dir));
+        let own = device(&self.staging)?;
+        for dir in dirs.into_iter().map(|dir| self.store.root().join(dir)) {
+            self.steps.make_dirs(self.store.root(), &dir)?;
+            if device(&dir)? != own {
+                return Err(durable::elsewhere(&dir));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a batch that could not be stored whole.
@@ -116,9 +129,13 @@ impl Writer {
         Ok(self.store.root().join(layout::set_dir(&self.host, &set.place, &set.id)?))
     }
 
-    /// All files of the drafts, their folders, and the staging's.
+    /// All files of the drafts that are not durable yet, their folders, and the staging's.
     fn paths(&self, manifest: &Manifest, drafts: &[Draft]) -> Result<Vec<PathBuf>, StoreError> {
         let dirs: HashSet<&Path> = drafts.iter().map(|draft| &*draft.dir).collect();
+        let mut closed = HashSet::new();
+        for draft in drafts {
+            closed.extend(draft.settle()?);
+        }
         let mut paths = Vec::new();
         for set in &manifest.sets {
             let dir = self.draft_of(set);
@@ -126,7 +143,10 @@ impl Writer {
                 continue;
             }
             for file in &set.files {
-                paths.push(dir.join(layout::file_name(&set.place, &file.component)?));
+                let path = dir.join(layout::file_name(&set.place, &file.component)?);
+                if !closed.contains(&*path) {
+                    paths.push(path);
+                }
             }
             paths.push(dir);
         }
@@ -151,7 +171,7 @@ impl Writer {
             let is_inside = dir.starts_with(root);
             is_inside.then(|| dir.to_owned())
         }));
-        self.steps.sync_all(&self.root, &touched.into_iter().collect::<Vec<_>>())?;
+        self.steps.sync_all(&self.disk, &touched.into_iter().collect::<Vec<_>>())?;
         self.steps.rename(&self.staging.join(layout::COMMIT), &to)?;
         self.steps.sync_dir(papers)?;
         self.drop_old()

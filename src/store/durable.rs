@@ -2,12 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::disk::Disk;
 use super::error::StoreError;
 
 /// Batches of more files are made durable as a whole file system at once. Below, file by file is
@@ -16,18 +16,7 @@ const MOST_SINGLY: usize = 48;
 
 /// Side by side, file systems put several files into one write of their journal, and a server far
 /// away answers all in the time of one.
-const SIDE_BY_SIDE: usize = 8;
-
-/// File systems of which it is known that `syncfs` writes everything and tells of errors. Others,
-/// such as those of user space, may not pass it on.
-const SYNCS_WHOLE: [u64; 6] = [
-    0xef53,      // ext4
-    0x5846_5342, // XFS
-    0x9123_683e, // Btrfs
-    0xf2f5_2010, // F2FS
-    0x2fc1_2fc1, // ZFS
-    0x0102_1994, // tmpfs
-];
+pub(super) const SIDE_BY_SIDE: usize = 8;
 
 /// No manifest is larger: a guard for the memory of who reads it, ten times what 100,000 files
 /// need.
@@ -65,7 +54,10 @@ impl Steps {
 
     pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
         self.take(to)?;
-        fs::rename(from, to).map_err(StoreError::at(to))
+        fs::rename(from, to).map_err(|error| {
+            let is_elsewhere = error.kind() == io::ErrorKind::CrossesDevices;
+            if is_elsewhere { elsewhere(to) } else { StoreError::io(to, error) }
+        })
     }
 
     /// Makes a folder and those above it, down from `root`.
@@ -92,14 +84,23 @@ impl Steps {
         sync(dir)
     }
 
-    pub(super) fn sync_all(&self, root: &File, paths: &[PathBuf]) -> Result<(), StoreError> {
+    pub(super) fn sync_all(&self, disk: &Disk, paths: &[PathBuf]) -> Result<(), StoreError> {
         let Some(first) = paths.first() else { return Ok(()) };
         self.take(first)?;
-        if paths.len() > MOST_SINGLY && syncs_whole(root) {
-            return rustix::fs::syncfs(root).map_err(|error| StoreError::io(first, error.into()));
+        match disk {
+            Disk::Whole(dir) if paths.len() > MOST_SINGLY => {
+                rustix::fs::syncfs(dir).map_err(|error| StoreError::io(first, error.into()))
+            }
+            Disk::Whole(_) | Disk::Singly(_) => sync_singly(paths),
         }
-        sync_singly(paths)
     }
+}
+
+/// What is said of a folder into which nothing can be moved.
+pub(super) fn elsewhere(path: &Path) -> StoreError {
+    let what =
+        "it lies on another file system than the store's staging: nothing can be moved there";
+    StoreError::io(path, io::Error::new(io::ErrorKind::CrossesDevices, what))
 }
 
 /// Makes a folder; one that is there is fine.
@@ -143,14 +144,6 @@ pub(super) fn read_file(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
 /// Makes a file or folder durable.
 fn sync(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|file| file.sync_all()).map_err(StoreError::at(path))
-}
-
-fn syncs_whole(root: &File) -> bool {
-    // The type's sign and width differ between machines; its low 32 bits are the number.
-    rustix::fs::fstatfs(root.as_fd()).is_ok_and(|stat| {
-        let kind = (stat.f_type as u64) & 0xffff_ffff;
-        SYNCS_WHOLE.contains(&kind)
-    })
 }
 
 fn sync_singly(paths: &[PathBuf]) -> Result<(), StoreError> {

@@ -94,6 +94,9 @@ impl StoreError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("let this account write there, or name another folder")
             }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::CrossesDevices => {
+                Some("let all folders of the store lie on one file system, in one mount")
+            }
             Self::Io { .. } | Self::Name(_) => None,
         }
     }

@@ -7,6 +7,7 @@
 pub mod check;
 mod commit;
 pub mod contents;
+mod disk;
 mod durable;
 mod error;
 pub mod get;
@@ -14,6 +15,7 @@ mod holdings;
 pub mod intake;
 pub mod layout;
 mod list;
+mod lock;
 pub mod manifest;
 mod papers;
 mod readings;

@@ -1,19 +1,18 @@
 //! The one who writes a node's place in a store: its lock, its staging, and what it gathers there.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::durable::{self, NO_FOLLOW, Steps};
+use super::disk::{Closers, Disk, Said};
+use super::durable::{self, Steps};
 use super::error::StoreError;
+use super::lock::{self, Asked};
 use super::{Store, layout, names_in};
 use crate::cassandra::sets::SetPlace;
-
-/// How often a lock is asked for that another has.
-const EVERY: Duration = Duration::from_millis(50);
 
 /// Writes a node's sets. While it lives, no other does.
 #[derive(Debug)]
@@ -22,14 +21,13 @@ pub struct Writer {
     pub(super) host: String,
     pub(super) staging: PathBuf,
     pub(super) steps: Steps,
-    /// Opened before anything is written: `syncfs` tells of what went wrong since then.
-    pub(super) root: File,
+    pub(super) disk: Disk,
     /// One batch at a time.
     pub(super) commits: Mutex<()>,
     /// What the disk said about bytes that it was given early.
     spoilt: Mutex<Option<StoreError>>,
     remark: Option<String>,
-    /// The kernel lets go of it with the file, however the process ends.
+    /// Held as long as this lives.
     _lock: Option<File>,
 }
 
@@ -38,6 +36,9 @@ pub struct Writer {
 pub struct Draft {
     pub(super) dir: PathBuf,
     place: SetPlace,
+    /// Where only the descriptor that wrote is sure to hear of an error.
+    closers: Option<Closers>,
+    closed: Vec<Said>,
 }
 
 impl Store {
@@ -49,31 +50,46 @@ impl Store {
     pub fn writer(&self, host: &str, patience: Duration) -> Result<Writer, StoreError> {
         let tmp = self.root().join(layout::TMP);
         durable::make_dir(&tmp)?;
-        let root = File::open(self.root()).map_err(StoreError::at(self.root()))?;
         let mut staging = self.root().join(layout::staging(host)?);
-        let (lock, remark) = match lock(&self.root().join(layout::lock(host)?), host, patience)? {
-            Ok(file) => (Some(file), None),
-            Err(said) => {
-                // Nobody can tell then who else is there: what others have in their staging stays.
+        let (lock, remark) = match lock::ask(&self.root().join(layout::lock(host)?), patience)? {
+            Asked::Held(lock) => (Some(lock), None),
+            Asked::Taken => return Err(StoreError::Locked { host: host.to_owned() }),
+            Asked::NoLocks(said) => {
+                // Nobody can tell then who else is there: what others have in their staging
+                // stays.
                 staging = own_staging(&tmp, host)?;
                 (None, Some(remark(&said)))
             }
         };
         durable::make_dir(&staging)?;
-        let writer = Writer {
+        let mut writer = self.writer_in(host, staging, lock)?;
+        writer.remark = remark;
+        writer.roll_forward()?;
+        writer.sweep()?;
+        Ok(writer)
+    }
+
+    /// A writer whose staging is there.
+    fn writer_in(
+        &self,
+        host: &str,
+        staging: PathBuf,
+        lock: Option<File>,
+    ) -> Result<Writer, StoreError> {
+        let (nodes, manifests) = (Path::new(layout::NODES), Path::new(layout::MANIFESTS));
+        let folders = [nodes, &nodes.join(host), manifests, &manifests.join(host), Path::new("")];
+        let folders = folders.map(|dir| self.root().join(dir));
+        Ok(Writer {
+            disk: Disk::of(&staging, &folders)?,
             store: self.clone(),
             host: host.to_owned(),
             staging,
             steps: Steps::all(),
-            root,
             commits: Mutex::new(()),
             spoilt: Mutex::new(None),
-            remark,
+            remark: None,
             _lock: lock,
-        };
-        writer.roll_forward()?;
-        writer.sweep()?;
-        Ok(writer)
+        })
     }
 }
 
@@ -87,38 +103,6 @@ fn remark(said: &io::Error) -> String {
 fn own_staging(tmp: &Path, host: &str) -> Result<PathBuf, StoreError> {
     let made = tempfile::Builder::new().prefix(&format!("{host}.")).tempdir_in(tmp);
     Ok(made.map_err(StoreError::at(tmp))?.keep())
-}
-
-/// Returns the lock, or what a file system without locks said.
-fn lock(
-    path: &Path,
-    host: &str,
-    patience: Duration,
-) -> Result<Result<File, io::Error>, StoreError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o644).custom_flags(NO_FOLLOW);
-    let file = options.open(path).map_err(StoreError::at(path))?;
-    let begun = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(Ok(file)),
-            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => {
-                std::thread::sleep(EVERY.min(patience));
-            }
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Locked { host: host.to_owned() });
-            }
-            Err(TryLockError::Error(error)) if has_no_locks(&error) => return Ok(Err(error)),
-            Err(TryLockError::Error(error)) => return Err(StoreError::io(path, error)),
-        }
-    }
-}
-
-fn has_no_locks(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let none = [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL];
-    error.kind() == io::ErrorKind::Unsupported
-        || Errno::from_io_error(error).is_some_and(|errno| none.contains(&errno))
 }
 
 impl Writer {
@@ -146,7 +130,8 @@ impl Writer {
             }
             made => made.map_err(StoreError::at(&dir))?,
         }
-        Ok(Draft { dir, place: place.clone() })
+        let closers = self.disk.closers();
+        Ok(Draft { dir, place: place.clone(), closers, closed: Vec::new() })
     }
 
     /// Returns the number that the next manifest of a run has.
@@ -231,6 +216,21 @@ impl Draft {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o644);
         options.open(&path).map_err(StoreError::at(&path))
+    }
+
+    /// Ends a file of [`Self::file`] in which all is written. What is only dropped becomes durable
+    /// too; but on some servers nobody hears then of a write that failed.
+    pub(super) fn close(&mut self, component: &str, file: File) {
+        if let Some(closers) = &self.closers {
+            let path = self.dir.join(self.place.file_name(component));
+            self.closed.push(closers.close(path, file));
+        }
+    }
+
+    /// Waits for the files that are being closed, and returns them; they are durable.
+    pub(super) fn settle(&self) -> Result<impl Iterator<Item = &Path>, StoreError> {
+        self.closed.iter().try_for_each(Said::wait)?;
+        Ok(self.closed.iter().map(|said| &*said.path))
     }
 
     /// Throws it away at once.

@@ -1,7 +1,7 @@
 //! A store whose file system is full, on a real small one.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -39,6 +39,30 @@ fn a_full_disk_is_said_and_leaves_a_valid_store() {
     }
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}{said}");
+}
+
+#[test]
+fn a_store_that_lies_on_two_disks_is_refused_before_anything_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = |dir: &Path| fs::metadata(dir).map(|metadata| metadata.dev()).ok();
+    let shm = Path::new("/dev/shm");
+    if device(shm).is_none_or(|other| Some(other) == device(folder.path())) {
+        return println!("left out: there is no second file system here");
+    }
+    let elsewhere = tempfile::tempdir_in(shm).unwrap();
+    for part in ["nodes", "manifests", "tmp"] {
+        let store = Store::open_or_make(&folder.path().join(part)).unwrap().0;
+        fs::create_dir(elsewhere.path().join(part)).unwrap();
+        symlink(elsewhere.path().join(part), store.root().join(part)).unwrap();
+        let writer = store.writer(HOST, NOW).unwrap();
+        let refused = keep(&writer, "r", 1, &[place("a", 1)], "x").unwrap_err();
+        let said = "it lies on another file system than the store's staging: nothing can be moved \
+                    there";
+        assert!(refused.to_string().ends_with(said), "{refused}");
+        assert!(refused.hint().unwrap().contains("on one file system"));
+        drop(writer);
+        assert_eq!(is_valid(&store), 0);
+    }
 }
 
 fn fill(mount: &Path) {

@@ -85,10 +85,12 @@ fn number(content: &[u8]) -> Option<u32> {
 }
 
 /// Writes a file whose content is at hand.
-pub(super) fn write(draft: &Draft, file: &FoundFile, content: &[u8]) -> Result<(), StoreError> {
+pub(super) fn write(draft: &mut Draft, file: &FoundFile, content: &[u8]) -> Result<(), StoreError> {
     let mut opened = draft.file(&file.component)?;
     let written = opened.write_all(content).and_then(|()| stamp(&opened, file.modified));
-    written.map_err(|error| StoreError::io(draft.dir(), error))
+    written.map_err(|error| StoreError::io(draft.dir(), error))?;
+    draft.close(&file.component, opened);
+    Ok(())
 }
 
 /// Gives a file the time that it has on the node.

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::Scope;
 
@@ -30,7 +31,7 @@ pub(super) struct Large {
     pieces: Sender<Piece>,
     back: Receiver<Vec<u8>>,
     hashes: Receiver<(blake3::Hash, u32)>,
-    early: SyncSender<(File, std::path::PathBuf)>,
+    early: SyncSender<(File, PathBuf)>,
 }
 
 enum Piece {
@@ -57,7 +58,7 @@ impl Large {
         let (pieces, to_hash) = mpsc::channel();
         let (used, back) = mpsc::channel();
         let (hashed, hashes) = mpsc::channel();
-        let (early, to_sync) = mpsc::sync_channel::<(File, std::path::PathBuf)>(1);
+        let (early, to_sync) = mpsc::sync_channel::<(File, PathBuf)>(1);
         for _ in 0..PIECES {
             // The other end is in this function.
             let _ = used.send(vec![0; PIECE]);
@@ -78,11 +79,12 @@ impl Large {
         &self,
         tape: &mut Tape<R>,
         file: &FoundFile,
-        draft: &Draft,
+        draft: &mut Draft,
         gathered: &mut Gathered,
         on_bytes: &mut dyn FnMut(u64),
     ) -> Result<(), Broken> {
-        let fault = |error| Broken::Store(StoreError::io(draft.dir(), error));
+        let dir = draft.dir().to_owned();
+        let fault = |error| Broken::Store(StoreError::io(&dir, error));
         let is_data = *file.component == *DATA;
         let mut opened = draft.file(&file.component).map_err(Broken::Store)?;
         let mut left = file.size;
@@ -103,14 +105,15 @@ impl Large {
             unsaid += count;
             on_bytes(count);
             if unsaid >= EARLY {
-                self.begin_early(&opened, draft);
+                self.begin_early(&opened, &dir);
                 unsaid = 0;
             }
         }
         if unsaid >= WORTH {
-            self.begin_early(&opened, draft);
+            self.begin_early(&opened, &dir);
         }
         gathered::stamp(&opened, file.modified).map_err(fault)?;
+        draft.close(&file.component, opened);
         if let Some((hash, crc)) = self.hash() {
             gathered.add_hashed(file, &hash, is_data.then_some(crc));
         }
@@ -124,9 +127,9 @@ impl Large {
     }
 
     /// When the disk is still at the last part, it needs no telling.
-    fn begin_early(&self, file: &File, draft: &Draft) {
+    fn begin_early(&self, file: &File, dir: &Path) {
         if let Ok(file) = file.try_clone() {
-            let _ = self.early.try_send((file, draft.dir().to_owned()));
+            let _ = self.early.try_send((file, dir.to_owned()));
         }
     }
 }

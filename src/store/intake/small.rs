@@ -93,9 +93,9 @@ fn store(
         Ok(set) => set,
         Err(fault) => return Ok(Err(fault)),
     };
-    let draft = writer.begin(&set.place, &set.id)?;
+    let mut draft = writer.begin(&set.place, &set.id)?;
     for (file, content) in files {
-        gathered::write(&draft, file, content)?;
+        gathered::write(&mut draft, file, content)?;
     }
     Ok(Ok((set, draft)))
 }

@@ -12,6 +12,7 @@ use tar::{EntryType, Header};
 use super::*;
 use crate::cassandra::sets::{Origin, SetPlace};
 use crate::store::Store;
+use crate::store::disk::Disk;
 use crate::store::manifest::{Manifest, NodeAtHand, SCHEMA};
 
 /// More than is gathered in memory.
@@ -200,7 +201,50 @@ impl Lie {
 
 #[test]
 fn what_real_tar_sends_is_taken_and_can_be_stored() {
-    let bench = Bench::new();
+    is_taken_and_stored(&Bench::new());
+    // On a disk of which nothing is known.
+    let mut bench = Bench::new();
+    bench.writer.disk = Disk::singly().unwrap();
+    is_taken_and_stored(&bench);
+}
+
+#[test]
+fn what_the_disk_says_when_a_file_is_closed_stops_the_batch() {
+    let mut bench = Bench::new();
+    bench.writer.disk = Disk::singly().unwrap();
+    for data in [b"small".as_slice(), &[7; BIG]] {
+        let sets = [bench.set(1, data)];
+        let mut kept = None;
+        let on_set = &mut |_, result: Result<_, SetFault>| {
+            kept = Some(result.unwrap());
+            ControlFlow::Continue(())
+        };
+        take(&*tar(&sets), Wanted { sets: &sets }, &bench.writer, on_set, &mut |_| {}).unwrap();
+        let (set, mut draft) = kept.unwrap();
+        let closed: Vec<_> = draft.settle().unwrap().map(Path::to_owned).collect();
+        assert_eq!(closed.len(), 4, "{closed:?}");
+        assert!(closed.iter().all(|path| path.is_file()));
+        // A pipe cannot be made durable, as a file whose server lost a write.
+        let (_reader, pipe) = io::pipe().unwrap();
+        draft.close("Data.db", fs::File::from(std::os::fd::OwnedFd::from(pipe)));
+        bench.writer.commit(manifest(vec![set]), vec![draft]).unwrap_err();
+        assert_eq!(bench.writer.store().manifests("h").unwrap().count(), 0);
+    }
+}
+
+fn manifest(sets: Vec<StoredSet>) -> Manifest {
+    Manifest {
+        schema: SCHEMA,
+        run: "r".into(),
+        part: 1,
+        ringhaul: "0".into(),
+        written: jiff::Timestamp::UNIX_EPOCH,
+        node: NodeAtHand { host_id: "h".into(), ..NodeAtHand::default() },
+        sets,
+    }
+}
+
+fn is_taken_and_stored(bench: &Bench) {
     let big: Vec<u8> = (0..BIG).map(|n| (n % 251) as u8).collect();
     let sets = [bench.set(1, b"small"), bench.set(2, &big), bench.set(3, b"")];
     let stream = tar(&sets);
@@ -220,16 +264,7 @@ fn what_real_tar_sends_is_taken_and_can_be_stored() {
     )
     .unwrap();
     assert_eq!(gathered.len(), 3);
-    let manifest = Manifest {
-        schema: SCHEMA,
-        run: "r".into(),
-        part: 1,
-        ringhaul: "0".into(),
-        written: jiff::Timestamp::UNIX_EPOCH,
-        node: NodeAtHand { host_id: "h".into(), ..NodeAtHand::default() },
-        sets: gathered,
-    };
-    bench.writer.commit(manifest, drafts).unwrap();
+    bench.writer.commit(manifest(gathered), drafts).unwrap();
     let holdings = bench.writer.store().holdings("h", &mut |_| true).unwrap();
     assert_eq!(holdings.iter().filter(|held| held.fault.is_none()).count(), 3);
     assert_eq!(bench.take(&*stream, &sets), (vec![Told::Whole; 3], Ok(())));
