@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::cassandra::sets::{FoundSet, Origin, SetPlace};
+use crate::cassandra::sets::{FoundFile, FoundSet, Origin, SetPlace};
+use crate::cassandra::shelf::Shelf;
 use crate::plan::tables::Tables;
 use crate::store::manifest::{StoredFile, StoredSet};
 
@@ -94,6 +95,28 @@ pub fn component<'a>(stored: &'a StoredSet, name: &str) -> Option<&'a StoredFile
     stored.files.iter().find(|file| file.component == name)
 }
 
+/// Compares sets with a later list: whether each of their files is still the very same.
+pub fn still<'a>(
+    sets: impl Iterator<Item = &'a FoundSet>,
+    later: &Shelf,
+) -> Vec<Result<(), String>> {
+    let later: HashMap<(&str, &SetPlace), &FoundSet> =
+        later.sets.iter().map(|set| ((&*set.dir, &set.place), set)).collect();
+    let one = |set: &FoundSet| {
+        let now = later.get(&(&*set.dir, &set.place));
+        let now = now.map(|now| now.files.as_slice()).unwrap_or_default();
+        set.files.iter().try_for_each(|file| {
+            let identity = |file: &FoundFile| (file.device, file.inode, file.size, file.modified);
+            match now.iter().find(|now| now.component == file.component) {
+                None => Err(format!("{} went away while it was read", file.component)),
+                Some(now) if identity(now) == identity(file) => Ok(()),
+                Some(_) => Err(format!("{} changed while it was read", file.component)),
+            }
+        })
+    };
+    sets.map(one).collect()
+}
+
 /// Returns the sets of the tables that are meant.
 pub fn selected(sets: Vec<FoundSet>, tables: &Tables) -> Vec<Item> {
     let meant = sets.into_iter().filter(|set| tables.mean(&set.place));
@@ -173,7 +196,6 @@ pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::cassandra::sets::FoundFile;
 
     const COMPONENTS: [&str; 3] = ["Data.db", "Digest.crc32", "TOC.txt"];
 
@@ -273,6 +295,19 @@ pub(super) mod tests {
         other.files.remove(0);
         let items = items(vec![rest, other]);
         assert_eq!(standings(&items, &known(&held)), [Standing::There, Standing::New]);
+    }
+
+    #[test]
+    fn a_later_list_tells_which_sets_are_still_the_same() {
+        let same = found("oa-1-big", 10, 1);
+        let (gone, changed) = (found("oa-2-big", 20, 1), found("oa-3-big", 30, 1));
+        let mut later = changed.clone();
+        later.files[1].inode = 99;
+        let shelf = Shelf { sets: vec![later, same.clone()], ..Shelf::default() };
+        let seen = still([&same, &gone, &changed].into_iter(), &shelf);
+        assert_eq!(seen[0], Ok(()));
+        assert_eq!(seen[1], Err("Data.db went away while it was read".to_owned()));
+        assert_eq!(seen[2], Err("Digest.crc32 changed while it was read".to_owned()));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::cassandra::{links, sstable, toc};
 use crate::inventory::NodeSpec;
 use crate::node::{Command, Ended, Exit, Node, answer, catalog};
 
-/// Files a command: what goes to its input and comes back stays below a MiB.
-pub(super) const FILES_A_COMMAND: usize = 2000;
+/// Files a command: what goes to its input and comes back stays below a few MiB.
+const FILES_A_COMMAND: usize = 20_000;
 
 /// A file as it is now; no regular file is `None`.
 type Now = Option<(u64, u64, u64, i64)>;

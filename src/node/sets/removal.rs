@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::look::FILES_A_COMMAND;
 use crate::cassandra::fact::Why;
 use crate::cassandra::sets::{FoundFile, FoundSet, Origin};
 use crate::cassandra::shelf::{is_index_folder, is_keyspace, is_table_folder};
@@ -12,6 +11,9 @@ use crate::cassandra::sstable;
 use crate::inventory::NodeSpec;
 use crate::node::segments::{self, Segment};
 use crate::node::{Node, catalog};
+
+/// Files a command: a line that breaks leaves no more of them in doubt.
+const FILES_A_COMMAND: usize = 2000;
 
 /// What became of sets that were to be removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -95,6 +95,7 @@ pub(super) async fn remove<C: Connect>(yard: &mut Yard<'_, C>, removal: &Removal
     }
     let sets: Vec<FoundSet> = remove.iter().map(|(at, _)| yard.items[*at].set.clone()).collect();
     let held = yard.held;
+    yard.shelf = None;
     let work = async { unlink(yard, &sets).await };
     match held.step(Step::Clean, work).await {
         Ok(()) => {}

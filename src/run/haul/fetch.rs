@@ -21,7 +21,7 @@ use crate::cassandra::fact::{Why, WhyKind};
 use crate::cassandra::sets::{FoundSet, SetPlace};
 use crate::human;
 use crate::node::{Command, Connect, Ended, Node, NodeError, catalog, sets};
-use crate::plan::ship::{Standing, found_in, portions, twins};
+use crate::plan::ship::{Standing, found_in, portions, still, twins};
 use crate::record::What;
 use crate::record::haul::Ship;
 use crate::run::clock;
@@ -37,6 +37,9 @@ const SHARERS: u64 = 64;
 
 /// How often a line that broke is made again without anything having come over it.
 const TRIES: usize = PAUSES.len();
+
+/// So many sets are looked at by a list of all.
+const MANY: usize = 512;
 
 /// How often people are shown how far it is.
 const SHOW: Duration = Duration::from_millis(500);
@@ -261,7 +264,18 @@ impl<'y, 'a, C: Connect> Fetch<'y, 'a, C> {
         Ok((lasting, broke))
     }
 
-    async fn look_again(&self, asked: &[usize]) -> Result<Vec<Result<(), String>>, Why> {
+    /// Looks at sets after they were read: whether they are still what was listed.
+    async fn look_again(&mut self, asked: &[usize]) -> Result<Vec<Result<(), String>>, Why> {
+        if asked.len() >= MANY {
+            // For so many a list of all costs less than a look at each, and is the one that tells
+            // what is left at the end.
+            let shelf = self.yard.list_again().await?;
+            let items = &self.yard.items;
+            let seen = still(asked.iter().map(|at| &items[*at].set), &shelf);
+            self.yard.shelf = Some(shelf);
+            return Ok(seen);
+        }
+        self.yard.shelf = None;
         let all: Vec<&FoundSet> = asked.iter().map(|at| &self.yard.items[*at].set).collect();
         let held = self.yard.held;
         let (spec, limit) = (&held.entry.spec, held.shared.limits.files);

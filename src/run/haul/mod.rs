@@ -65,6 +65,10 @@ struct Yard<'a, C: Connect> {
     to_come: u64,
     /// Whether a snapshot that was asked for is not there.
     lacks_snapshot: bool,
+    /// What was listed last, while nothing of it was removed since.
+    shelf: Option<Shelf>,
+    /// The snapshot that is shipped beside.
+    snapshot: Option<String>,
     /// The line that took the place of one that broke.
     line: Option<Arc<C::Node>>,
     /// What may end the work early.
@@ -121,6 +125,8 @@ async fn open<'a, C: Connect>(
         untold: 0,
         to_come: 0,
         lacks_snapshot,
+        shelf: None,
+        snapshot: snapshot.map(str::to_owned),
         line: None,
         closing: None,
     };
@@ -188,16 +194,17 @@ impl<C: Connect> Yard<'_, C> {
         Err(last.unwrap_or_else(|| Why::new(WhyKind::Lost, "the line broke")))
     }
 
-    /// Lists what lies in the node's backups now, over a line that works.
+    /// Lists what lies on the node now, over a line that works.
     async fn list_again(&mut self) -> Result<Shelf, Why> {
         let (spec, limit) = (&self.held.entry.spec, self.held.shared.limits.files);
         let node = self.line.clone().unwrap_or_else(|| Arc::clone(&self.held.node));
-        match sets::list(&*node, spec, None, limit).await.sets {
+        let snapshot = self.snapshot.clone();
+        match sets::list(&*node, spec, snapshot.as_deref(), limit).await.sets {
             Fact::Known(shelf) => Ok(shelf),
             Fact::Unknown(why) if is_lost(&why) && self.line.is_none() => {
                 let node = Arc::new(self.another_line().await?);
                 self.line = Some(Arc::clone(&node));
-                match sets::list(&*node, spec, None, limit).await.sets {
+                match sets::list(&*node, spec, snapshot.as_deref(), limit).await.sets {
                     Fact::Known(shelf) => Ok(shelf),
                     Fact::Unknown(why) => Err(why),
                 }
@@ -208,10 +215,15 @@ impl<C: Connect> Yard<'_, C> {
 
     /// Counts what lies on the node now. Where nobody could look, it is told so.
     async fn survey_again(&mut self) {
-        match self.list_again().await {
+        let seen = match self.shelf.take() {
+            Some(shelf) => Ok(shelf),
+            None => self.list_again().await,
+        };
+        match seen {
             Ok(shelf) => {
                 self.haul.is_left_known = true;
-                let is_meant = |set: &&FoundSet| self.tables.mean(&set.place);
+                let is_meant =
+                    |set: &&FoundSet| set.origin == Origin::Backups && self.tables.mean(&set.place);
                 for set in shelf.sets.iter().filter(is_meant) {
                     self.haul.of(&set.place.table()).left.add(set.bytes());
                 }
