@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::contents::{CheckFault, Checked, FaultKind};
 use super::error::StoreError;
-use super::manifest::StoredSet;
+use super::manifest::{Manifest, StoredSet};
 use super::readings::{Readings, key};
 use super::writer::Writer;
 use super::{Store, layout, names_in};
@@ -19,6 +19,9 @@ const KEPT_EVERY: u64 = 4 << 30;
 
 /// Who ends just now still has the lock for a moment.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// What a manifest that cannot be read is called.
+const A_MANIFEST: &str = "a manifest";
 
 /// How much is read, and who is told.
 pub struct Reading<'a> {
@@ -41,8 +44,26 @@ pub enum Progress {
 
 /// The manifest in which a set stands last, and its bytes.
 struct Named {
+    run: String,
+    part: u32,
     written: Timestamp,
     bytes: u64,
+}
+
+impl Named {
+    fn is_in(&self, manifest: &Manifest) -> bool {
+        self.part == manifest.part && self.run == manifest.run
+    }
+}
+
+/// What is written down of readings.
+#[derive(Default)]
+struct Record {
+    readings: Readings,
+    /// Whether what was written down before could be read.
+    is_readable: bool,
+    /// Whether every set was read now.
+    is_all: bool,
 }
 
 impl Store {
@@ -57,28 +78,55 @@ impl Store {
         // Held while it is looked what lies there, and not while it is read, which takes long.
         let writer = self.take_over(host, &mut checked)?;
         checked.name = self.name_of(host)?;
+        // Before the manifests: a set that is stored now may be read by another check at once.
+        let mut record = self.record(host, &mut checked);
         let named = self.named(host, &mut checked)?;
+        let are_all_named = !checked.faults.iter().any(|fault| fault.subject == A_MANIFEST);
         if writer.is_some() {
             self.find_unnamed(host, &named, &mut checked)?;
         }
         drop(writer);
-        let mut readings = self.readings(host).unwrap_or_else(|error| {
-            checked.add(FaultKind::Unreadable, "the record of readings", error.to_string());
-            Readings::default()
-        });
-        let chosen = choose(&named, &readings, reading.percent);
+        let chosen = choose(&named, &record.readings, reading.percent);
         let bytes =
             crate::human::sum(chosen.iter().filter_map(|key| named.get(key)).map(|n| n.bytes));
         (reading.progress)(Progress::Begun(bytes));
-        let looked =
-            self.look_and_read(host, &named, &chosen, &mut readings, reading, &mut checked);
+        let looked = self.look_and_read(host, &named, &chosen, &mut record, reading, &mut checked);
+        if are_all_named {
+            record.readings.forget(|key| named.contains_key(key));
+            record.is_all = looked.is_ok() && chosen.len() == named.len();
+        }
         if !chosen.is_empty() {
-            readings.keep(|key| named.contains_key(key));
-            self.keep_readings(host, &mut readings)?;
+            self.keep(host, &mut record, &mut checked)?;
         }
         looked?;
         checked.faults.sort_unstable();
         Ok(checked)
+    }
+
+    fn record(&self, host: &str, checked: &mut Checked) -> Record {
+        match self.readings(host) {
+            Ok(readings) => Record { readings, is_readable: true, is_all: false },
+            Err(error) => {
+                checked.add(FaultKind::Unreadable, "the record of readings", error.to_string());
+                Record::default()
+            }
+        }
+    }
+
+    /// Writes down what was read, unless known damage would be forgotten by it.
+    fn keep(
+        &self,
+        host: &str,
+        record: &mut Record,
+        checked: &mut Checked,
+    ) -> Result<(), StoreError> {
+        if record.is_readable || record.is_all {
+            return self.keep_readings(host, &mut record.readings, record.is_all);
+        }
+        let text = "what was read is not written down, as the record of readings cannot be read: \
+                    when all data is read, a new one is made";
+        checked.unknown.push(text.to_owned());
+        Ok(())
     }
 
     /// Takes the place of a controller that died.
@@ -123,15 +171,16 @@ impl Store {
             let manifest = match manifest {
                 Ok(manifest) => manifest,
                 Err(error) => {
-                    checked.add(FaultKind::Unreadable, "a manifest", error.to_string());
+                    checked.add(FaultKind::Unreadable, A_MANIFEST, error.to_string());
                     continue;
                 }
             };
             for set in &manifest.sets {
-                let last = Named { written: manifest.written, bytes: set.bytes() };
-                let known = named.entry(key(set)).or_insert(Named { ..last });
-                if known.written <= last.written {
-                    *known = last;
+                let key = key(set);
+                if named.get(&key).is_none_or(|known| known.written <= manifest.written) {
+                    let (run, part, written) =
+                        (manifest.run.clone(), manifest.part, manifest.written);
+                    named.insert(key, Named { run, part, written, bytes: set.bytes() });
                 }
             }
         }
@@ -145,7 +194,7 @@ impl Store {
         host: &str,
         named: &HashMap<String, Named>,
         chosen: &HashSet<String>,
-        readings: &mut Readings,
+        record: &mut Record,
         reading: &mut Reading<'_>,
         checked: &mut Checked,
     ) -> Result<(), StoreError> {
@@ -154,21 +203,22 @@ impl Store {
         for manifest in self.manifests(host)?.filter_map(Result::ok) {
             for set in &manifest.sets {
                 let key = key(set);
-                let is_last = named.get(&key).is_some_and(|n| n.written == manifest.written);
+                let is_last = named.get(&key).is_some_and(|named| named.is_in(&manifest));
                 if !is_last || looked.contains(&key) {
                     continue;
                 }
                 let mut fault = self.fault(host, set)?;
                 if fault.is_none() && chosen.contains(&key) {
                     fault = self.read(host, set, reading, checked);
-                    readings.note(set, (reading.now)(), fault.clone());
+                    record.readings.note(set, &manifest, (reading.now)(), fault.clone());
                     unkept += set.bytes();
-                    if unkept > KEPT_EVERY {
-                        self.keep_readings(host, readings)?;
+                    if unkept > KEPT_EVERY && record.is_readable {
+                        self.keep_readings(host, &mut record.readings, false)?;
                         unkept = 0;
                     }
                 } else if fault.is_none() {
-                    fault = readings.fault(set, manifest.written).map(str::to_owned);
+                    let known = record.readings.fault(set, &manifest.run, manifest.part);
+                    fault = known.map(str::to_owned);
                 }
                 match fault {
                     Some(fault) => checked.add(FaultKind::Damaged, &key, fault),

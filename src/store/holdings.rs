@@ -33,6 +33,8 @@ pub struct Held {
     pub set: StoredSet,
     /// The run that stored it; of several the last.
     pub run: String,
+    /// Which of that run's manifests names it.
+    pub part: u32,
     /// When that was written down.
     pub written: Timestamp,
     /// What is missing, of another size, or was found damaged when it was read: then it does not
@@ -56,9 +58,9 @@ impl Holdings {
         self.sets.values().flatten()
     }
 
-    fn add(&mut self, set: StoredSet, run: &str, written: Timestamp) {
+    fn add(&mut self, set: StoredSet, run: &str, part: u32, written: Timestamp) {
         let known = self.sets.entry(set.place.clone()).or_default();
-        let mut held = Held { set, run: run.to_owned(), written, fault: None };
+        let mut held = Held { set, run: run.to_owned(), part, written, fault: None };
         let Some(known) = known.iter_mut().find(|known| known.set.id == held.set.id) else {
             known.push(held);
             return;
@@ -94,7 +96,7 @@ impl Store {
                 Ok(manifest) => {
                     for set in manifest.sets {
                         if wanted(&set) {
-                            holdings.add(set, &manifest.run, manifest.written);
+                            holdings.add(set, &manifest.run, manifest.part, manifest.written);
                         }
                     }
                 }
@@ -105,7 +107,7 @@ impl Store {
         match self.readings(host) {
             Ok(readings) => {
                 for held in holdings.sets.values_mut().flatten() {
-                    let known = readings.fault(&held.set, held.written);
+                    let known = readings.fault(&held.set, &held.run, held.part);
                     held.fault = held.fault.take().or_else(|| known.map(str::to_owned));
                 }
             }

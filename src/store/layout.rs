@@ -5,7 +5,8 @@
 //! nodes/<host id>/<keyspace>/<table folder>[/.<index>]/<descriptor>.<id>/<component files>
 //! manifests/<host id>/<run>.<part>.json
 //! rings/<run>.json
-//! checks/<host id>.json
+//! checks/<host id>.json          what was read back, and damage that was found then
+//! checks/<host id>.lock          held while that is written
 //! tmp/<host id>.lock, tmp/<host id>/    the one that writes a node's place, and its staging
 //! ```
 //!
@@ -231,6 +232,14 @@ pub fn ring(run_id: &str) -> Result<PathBuf, BadName> {
 /// When the id is bad.
 pub fn check(host_id: &str) -> Result<PathBuf, BadName> {
     Ok(PathBuf::from(CHECKS).join(format!("{}.json", host(host_id)?)))
+}
+
+/// The lock of what was read back of a node.
+///
+/// # Errors
+/// When the id is bad.
+pub fn check_lock(host_id: &str) -> Result<PathBuf, BadName> {
+    Ok(PathBuf::from(CHECKS).join(format!("{}.lock", host(host_id)?)))
 }
 
 /// The staging of a node's place.

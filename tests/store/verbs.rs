@@ -1,6 +1,7 @@
 //! `ringhaul store`, as a shell sees it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -123,7 +124,14 @@ fn rot_that_was_read_once_is_remembered_until_the_set_is_stored_anew() {
     let store = store(folder.path());
     let writer = store.writer(HOST, NOW).unwrap();
     let at = place("orders", 1);
-    keep(&writer, "r", 1, std::slice::from_ref(&at), "x").unwrap();
+    let one = set(&at, "x");
+    // By a controller whose clock is far ahead.
+    let ahead = |part| {
+        let mut manifest = manifest("r", part, vec![one.clone()]);
+        manifest.written = jiff::Timestamp::from_second(32_503_680_000).unwrap();
+        manifest
+    };
+    writer.commit(ahead(1), vec![gather(&writer, &one, "x").unwrap()]).unwrap();
     drop(writer);
     rot(&data(&store, &at, "x"));
     assert_eq!(ringhaul(&store, &["check"]).0, 0, "nothing was read yet");
@@ -133,15 +141,32 @@ fn rot_that_was_read_once_is_remembered_until_the_set_is_stored_anew() {
     let fault = holdings.iter().next().unwrap().fault.as_deref();
     assert_eq!(fault, Some("Data.db is not what was stored: its BLAKE3 is another"));
 
-    // The next run stores it again, at a later time than it was read.
     let writer = store.writer(HOST, NOW).unwrap();
-    let one = set(&at, "x");
-    let mut later = manifest("r", 2, vec![one.clone()]);
-    later.written = jiff::Timestamp::from_second(32_503_680_000).unwrap();
-    let draft = gather(&writer, &one, "x").unwrap();
-    writer.commit(later, vec![draft]).unwrap();
+    writer.commit(ahead(2), vec![gather(&writer, &one, "x").unwrap()]).unwrap();
     drop(writer);
     assert_eq!(is_valid(&store), 1);
+    assert_eq!(ringhaul(&store, &["check"]).0, 0);
+}
+
+#[test]
+fn a_record_of_damage_that_cannot_be_read_is_told_and_not_replaced_by_a_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let writer = store.writer(HOST, NOW).unwrap();
+    keep(&writer, "r", 1, &[place("orders", 1), place("orders", 2)], "x").unwrap();
+    drop(writer);
+    assert_eq!(ringhaul(&store, &["check", "--read-data"]).0, 0);
+    let record = store.root().join(format!("checks/{HOST}.json"));
+    assert_eq!(fs::metadata(&record).unwrap().permissions().mode() & 0o777, 0o644);
+    fs::write(&record, "{").unwrap();
+    let holdings = store.holdings(HOST, &mut |_| true).unwrap();
+    assert_eq!((holdings.iter().count(), holdings.unread.len()), (2, 1));
+    let said = holdings.unread[0].to_string();
+    assert!(said.contains(&format!("checks/{HOST}.json: it cannot be read")), "{said}");
+    let (code, text, _) = ringhaul(&store, &["check", "--read-data=50%"]);
+    assert!(code != 0 && text.contains("what was read is not written down"), "{text}");
+    assert_eq!(fs::read_to_string(&record).unwrap(), "{");
+    assert_eq!(ringhaul(&store, &["check", "--read-data"]).0, 1, "it is told once more");
     assert_eq!(ringhaul(&store, &["check"]).0, 0);
 }
 
