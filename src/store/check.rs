@@ -135,6 +135,10 @@ impl Store {
         let left = names_in(&staging)?;
         match self.writer(host, PATIENCE) {
             Ok(writer) => {
+                if writer.ended > 0 {
+                    let count = crate::human::count(writer.ended as u64, "controller");
+                    checked.done.push(format!("what {count} without locks left was ended"));
+                }
                 if left.iter().any(|name| name == layout::COMMIT) {
                     checked.done.push("a batch that was cut off was brought to its end".to_owned());
                 } else if !left.is_empty() {

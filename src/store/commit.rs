@@ -66,8 +66,14 @@ impl Writer {
         if manifest.sets.is_empty() {
             return remove(&paper);
         }
-        if manifest.sets.len() < named {
-            // Somebody has removed a set by hand since. The others must not wait for it for ever.
+        let to = layout::manifest(&self.host, &manifest.run, manifest.part)?;
+        let is_taken = self.store.root().join(to).symlink_metadata().is_ok();
+        if is_taken {
+            // Without locks, the run went on before this batch was ended.
+            manifest.part = self.next_part(&manifest.run)?;
+        }
+        // Or somebody has removed a set by hand since: the others must not wait for it for ever.
+        if is_taken || manifest.sets.len() < named {
             let bytes = papers::bytes(&paper, &manifest)?;
             self.steps.write(&self.staging.join(PART), &paper, &bytes)?;
         }

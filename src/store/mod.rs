@@ -4,6 +4,7 @@
 //! written last, when every byte it names is on the disk: so whoever goes by the manifests sees
 //! whole sets only. Everything here waits for the disk: call it where waiting is allowed.
 
+mod abandoned;
 pub mod check;
 mod commit;
 pub mod contents;

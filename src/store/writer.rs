@@ -26,7 +26,9 @@ pub struct Writer {
     pub(super) commits: Mutex<()>,
     /// What the disk said about bytes that it was given early.
     spoilt: Mutex<Option<StoreError>>,
-    remark: Option<String>,
+    pub(super) remark: Option<String>,
+    /// Stagings of controllers without locks that were brought to an end.
+    pub(super) ended: usize,
     /// Held as long as this lives.
     _lock: Option<File>,
 }
@@ -66,11 +68,12 @@ impl Store {
         writer.remark = remark;
         writer.roll_forward()?;
         writer.sweep()?;
+        writer.end_abandoned();
         Ok(writer)
     }
 
     /// A writer whose staging is there.
-    fn writer_in(
+    pub(super) fn writer_in(
         &self,
         host: &str,
         staging: PathBuf,
@@ -88,6 +91,7 @@ impl Store {
             commits: Mutex::new(()),
             spoilt: Mutex::new(None),
             remark: None,
+            ended: 0,
             _lock: lock,
         })
     }
@@ -100,7 +104,8 @@ fn remark(said: &io::Error) -> String {
     )
 }
 
-fn own_staging(tmp: &Path, host: &str) -> Result<PathBuf, StoreError> {
+/// Makes a staging that is nobody else's.
+pub(super) fn own_staging(tmp: &Path, host: &str) -> Result<PathBuf, StoreError> {
     let made = tempfile::Builder::new().prefix(&format!("{host}.")).tempdir_in(tmp);
     Ok(made.map_err(StoreError::at(tmp))?.keep())
 }
@@ -111,7 +116,8 @@ impl Writer {
         &self.store
     }
 
-    /// What the operator should know: that the file system has no locks.
+    /// What the operator should know: that the file system has no locks, or what was left by
+    /// another and cannot be ended.
     pub fn remark(&self) -> Option<&str> {
         self.remark.as_deref()
     }

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ringhaul::store::{Store, StoreError};
 
@@ -159,6 +160,61 @@ fn a_set_that_was_removed_by_hand_does_not_hold_the_others_up() {
         }
     }
     panic!("it was never in place");
+}
+
+/// Makes all in a staging look old.
+fn age(dir: &Path) {
+    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            age(&path);
+        } else {
+            fs::File::open(path).unwrap().set_modified(old).unwrap();
+        }
+    }
+    fs::File::open(dir).unwrap().set_modified(old).unwrap();
+}
+
+#[test]
+fn what_a_controller_without_locks_left_is_ended_when_it_is_a_day_old() {
+    let mut stored = 0;
+    for step in 0..60 {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let writer = store.writer(HOST, NOW).unwrap();
+        writer.stop_after(step);
+        let done = keep(&writer, "r", 1, &[place("a", 1), place("b", 1)], "x").is_ok();
+        drop(writer);
+        if done {
+            assert!(stored > 3, "{stored}");
+            return;
+        }
+        let tmp = store.root().join("tmp");
+        let left = tmp.join(format!("{HOST}.aB3xyz"));
+        fs::rename(tmp.join(HOST), &left).unwrap();
+        // The run goes on meanwhile, and has a part of that number.
+        let writer = store.writer(HOST, NOW).unwrap();
+        let has_commit = left.join("commit.json").exists();
+        let part = writer.next_part("r").unwrap();
+        keep(&writer, "r", part, &[place("c", 1)], "x").unwrap();
+        drop(writer);
+        age(&left);
+        let file = left.join("large");
+        fs::write(&file, "it is just coming").unwrap();
+        fs::File::open(&left).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        drop(store.writer(HOST, NOW).unwrap());
+        assert!(file.exists(), "one that is at work");
+        fs::remove_file(file).unwrap();
+        age(&left);
+        let writer = store.writer(HOST, NOW).unwrap();
+        assert_eq!(writer.remark(), None);
+        drop(writer);
+        let sets = is_valid(&store);
+        assert_eq!(sets, if has_commit || part == 2 { 3 } else { 1 }, "step {step}");
+        stored += usize::from(has_commit);
+    }
+    panic!("never done");
 }
 
 #[test]
