@@ -164,24 +164,9 @@ pub struct Setting {
     /// Only cassandra.yaml; the running process stays as it is until its next start
     #[arg(long)]
     pub config_only: bool,
-    /// Which nodes.
+    /// Which nodes, when, and how.
     #[command(flatten)]
-    pub fleet: Fleet,
-    /// When.
-    #[command(flatten)]
-    pub scheduling: Scheduling,
-    /// The run.
-    #[command(flatten)]
-    pub running: Running,
-    /// How to get there.
-    #[command(flatten)]
-    pub ssh: Ssh,
-    /// How to ask.
-    #[command(flatten)]
-    pub asking: Asking,
-    /// How to show it.
-    #[command(flatten)]
-    pub showing: Showing,
+    pub turns: Turns,
 }
 
 const SETTING_EXAMPLES: &str = "\
@@ -226,24 +211,9 @@ pub struct Verify {
     /// How long the set may take to appear
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub wait: Duration,
-    /// Which nodes.
+    /// Which nodes, when, and how.
     #[command(flatten)]
-    pub fleet: Fleet,
-    /// When.
-    #[command(flatten)]
-    pub scheduling: Scheduling,
-    /// The run.
-    #[command(flatten)]
-    pub running: Running,
-    /// How to get there.
-    #[command(flatten)]
-    pub ssh: Ssh,
-    /// How to ask.
-    #[command(flatten)]
-    pub asking: Asking,
-    /// How to show it.
-    #[command(flatten)]
-    pub showing: Showing,
+    pub turns: Turns,
 }
 
 /// `ringhaul runs`
@@ -312,6 +282,29 @@ pub struct Resume {
     /// What comes out.
     #[command(flatten)]
     pub result: RunResult,
+    /// How to show it.
+    #[command(flatten)]
+    pub showing: Showing,
+}
+
+/// What all verbs that work node after node have in common.
+#[derive(Debug, Args)]
+pub struct Turns {
+    /// Which nodes.
+    #[command(flatten)]
+    pub fleet: Fleet,
+    /// When.
+    #[command(flatten)]
+    pub scheduling: Scheduling,
+    /// The run.
+    #[command(flatten)]
+    pub running: Running,
+    /// How to get there.
+    #[command(flatten)]
+    pub ssh: Ssh,
+    /// How to ask.
+    #[command(flatten)]
+    pub asking: Asking,
     /// How to show it.
     #[command(flatten)]
     pub showing: Showing,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Asking, Fleet, Running, Scheduling, Showing, Ssh, span};
+use super::{Turns, span};
 use crate::record::haul::Window;
 
 /// `ringhaul ship`
@@ -52,24 +52,9 @@ pub struct Ship {
     /// Do not make a new store: for cron, where a disk that is not mounted would else become one
     #[arg(long)]
     pub must_exist: bool,
-    /// Which nodes.
+    /// Which nodes, when, and how.
     #[command(flatten)]
-    pub fleet: Fleet,
-    /// When.
-    #[command(flatten)]
-    pub scheduling: Scheduling,
-    /// The run.
-    #[command(flatten)]
-    pub running: Running,
-    /// How to get there.
-    #[command(flatten)]
-    pub ssh: Ssh,
-    /// How to ask.
-    #[command(flatten)]
-    pub asking: Asking,
-    /// How to show it.
-    #[command(flatten)]
-    pub showing: Showing,
+    pub turns: Turns,
 }
 
 /// `ringhaul clean`
@@ -91,24 +76,9 @@ pub struct Clean {
     /// What may be removed.
     #[command(flatten)]
     pub removing: Removing,
-    /// Which nodes.
+    /// Which nodes, when, and how.
     #[command(flatten)]
-    pub fleet: Fleet,
-    /// When.
-    #[command(flatten)]
-    pub scheduling: Scheduling,
-    /// The run.
-    #[command(flatten)]
-    pub running: Running,
-    /// How to get there.
-    #[command(flatten)]
-    pub ssh: Ssh,
-    /// How to ask.
-    #[command(flatten)]
-    pub asking: Asking,
-    /// How to show it.
-    #[command(flatten)]
-    pub showing: Showing,
+    pub turns: Turns,
 }
 
 /// The store and the tables.

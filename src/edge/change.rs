@@ -42,87 +42,59 @@ pub(super) struct Options {
 }
 
 impl Ordered {
+    fn of(job: Job, turns: cli::Turns) -> Self {
+        let cli::Turns { fleet, scheduling, running, ssh, asking, showing } = turns;
+        let (making, by_table) = (Making::Never, false);
+        Self { job, fleet, scheduling, running, ssh, asking, showing, making, by_table }
+    }
+
     pub(super) fn setting(options: cli::Setting, on: bool) -> Self {
         let halves = Halves { live: !options.config_only, config: !options.live_only };
-        Self {
-            job: if on { Job::Enable(halves) } else { Job::Disable(halves) },
-            fleet: options.fleet,
-            scheduling: options.scheduling,
-            running: options.running,
-            ssh: options.ssh,
-            asking: options.asking,
-            showing: options.showing,
-            making: Making::Never,
-            by_table: false,
-        }
+        let job = if on { Job::Enable(halves) } else { Job::Disable(halves) };
+        Self::of(job, options.turns)
     }
 
     pub(super) fn ship(options: cli::haul::Ship) -> Self {
         let removal = removal(&options.removing);
-        Self {
-            job: Job::Ship(Ship {
-                store: load::absolute(&options.what.to),
-                tables: options.what.table,
-                snapshot: options.snapshot,
-                rate: options.rate,
-                total_rate: options.total_rate,
-                window: options.what.window,
-                reserve: options.reserve,
-                then_clean: options.then_clean.then_some(removal),
-            }),
-            making: match (options.running.dry_run, options.must_exist) {
-                (_, true) => Making::MustExist,
-                (true, false) => Making::Never,
-                (false, false) => Making::IfNew,
-            },
-            by_table: options.what.by_table,
-            fleet: options.fleet,
-            scheduling: options.scheduling,
-            running: options.running,
-            ssh: options.ssh,
-            asking: options.asking,
-            showing: options.showing,
-        }
+        let job = Job::Ship(Ship {
+            store: load::absolute(&options.what.to),
+            tables: options.what.table,
+            snapshot: options.snapshot,
+            rate: options.rate,
+            total_rate: options.total_rate,
+            window: options.what.window,
+            reserve: options.reserve,
+            then_clean: options.then_clean.then_some(removal),
+        });
+        let making = match (options.turns.running.dry_run, options.must_exist) {
+            (_, true) => Making::MustExist,
+            (true, false) => Making::Never,
+            (false, false) => Making::IfNew,
+        };
+        Self { making, by_table: options.what.by_table, ..Self::of(job, options.turns) }
     }
 
     pub(super) fn clean(options: cli::haul::Clean) -> Self {
-        Self {
-            job: Job::Clean(Clean {
-                store: load::absolute(&options.what.to),
-                tables: options.what.table,
-                window: options.what.window,
-                removal: removal(&options.removing),
-            }),
-            making: Making::MustExist,
-            by_table: options.what.by_table,
-            fleet: options.fleet,
-            scheduling: options.scheduling,
-            running: options.running,
-            ssh: options.ssh,
-            asking: options.asking,
-            showing: options.showing,
-        }
+        let job = Job::Clean(Clean {
+            store: load::absolute(&options.what.to),
+            tables: options.what.table,
+            window: options.what.window,
+            removal: removal(&options.removing),
+        });
+        let (making, by_table) = (Making::MustExist, options.what.by_table);
+        Self { making, by_table, ..Self::of(job, options.turns) }
     }
 
     pub(super) fn verify(options: cli::Verify) -> Self {
-        Self {
-            job: Job::Verify(Verify {
-                table: options.table,
-                deep: options.deep,
-                deep_timeout: options.deep_timeout,
-                clean_up: options.clean_up,
-                cqlsh: options.cqlsh,
-                wait: options.wait,
-            }),
-            fleet: options.fleet,
-            scheduling: options.scheduling,
-            running: options.running,
-            ssh: options.ssh,
-            asking: options.asking,
-            showing: options.showing,
-            making: Making::Never,
-            by_table: false,
-        }
+        let job = Job::Verify(Verify {
+            table: options.table,
+            deep: options.deep,
+            deep_timeout: options.deep_timeout,
+            clean_up: options.clean_up,
+            cqlsh: options.cqlsh,
+            wait: options.wait,
+        });
+        Self::of(job, options.turns)
     }
 }
 

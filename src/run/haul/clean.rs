@@ -46,20 +46,20 @@ pub(in crate::run) async fn turn<C: Connect>(
     yard.end().await
 }
 
-/// Removes what may go. Returns whether anything may have gone.
-pub(super) async fn remove<C: Connect>(yard: &mut Yard<'_, C>, removal: &Removal) -> bool {
+/// Returns the sets that may go; none when nothing may, or it cannot be told.
+async fn may_go<C: Connect>(yard: &mut Yard<'_, C>, removal: &Removal) -> Vec<FoundSet> {
     let now = match &yard.listed.now {
         Fact::Known(now) => *now,
         Fact::Unknown(why) => {
             let why = why.clone();
             yard.fail_for(&why);
-            return false;
+            return Vec::new();
         }
     };
     // What ship stored a moment ago is asked for as well.
     if let Err(error) = yard.ask_store().await {
         yard.fail(&error);
-        return false;
+        return Vec::new();
     }
     let holdings = std::sync::Arc::clone(&yard.holdings);
     if let Some(error) = holdings.unread.first() {
@@ -67,19 +67,19 @@ pub(super) async fn remove<C: Connect>(yard: &mut Yard<'_, C>, removal: &Removal
         yard.ended.outcome = Outcome::Failed;
         yard.ended.reason = Some(format!("nothing was removed: {error}"));
         yard.ended.hint = error.hint().map(str::to_owned);
-        return false;
+        return Vec::new();
     }
     let known = super::known(&holdings);
     let Plan { remove, left } = plan(&yard.items, &known, removal, now);
     tell_left(yard, &left);
     if remove.is_empty() {
-        return false;
+        return Vec::new();
     }
     if let Some(percent) = removal.read_back {
         let read = read_back(yard, &remove, percent).await;
         if let Some(why) = yard.closing.as_ref().and_then(Closing::why) {
             yard.leave_rest(&format!("{why} before anything was removed"));
-            return false;
+            return Vec::new();
         }
         let fault = match read {
             Ok(fault) => fault,
@@ -90,10 +90,18 @@ pub(super) async fn remove<C: Connect>(yard: &mut Yard<'_, C>, removal: &Removal
             yard.ended.reason = Some(format!("nothing was removed: the store was read: {why}"));
             let hint = "`ringhaul store check --read-data` shows how much is damaged";
             yard.ended.hint = Some(hint.to_owned());
-            return false;
+            return Vec::new();
         }
     }
-    let sets: Vec<FoundSet> = remove.iter().map(|(at, _)| yard.items[*at].set.clone()).collect();
+    remove.iter().map(|(at, _)| yard.items[*at].set.clone()).collect()
+}
+
+/// Removes what may go. Returns whether anything may have gone.
+pub(super) async fn remove<C: Connect>(yard: &mut Yard<'_, C>, removal: &Removal) -> bool {
+    let sets = may_go(yard, removal).await;
+    if sets.is_empty() {
+        return false;
+    }
     let held = yard.held;
     yard.shelf = None;
     let work = async { unlink(yard, &sets).await };
