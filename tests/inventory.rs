@@ -88,8 +88,8 @@ fn the_example_is_an_inventory() {
     cass-12.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 70
     cass-20: - - ("dc1")/("r1") {"env": "prod"} line 74
     cass-13: 192.0.2.13 10.0.0.13 ("dc1")/("r2") {"canary": "true", "env": "prod"} line 77
-    old-1: - 10.0.7.21 ("dc7")/("r1") {"env": "prod"} line 91
-    old-2: - 10.0.7.22 ("dc7")/("r1") {"env": "prod"} line 91
+    old-1: - 10.0.7.21 ("dc7")/("r1") {"env": "prod"} line 92
+    old-2: - 10.0.7.22 ("dc7")/("r1") {"env": "prod"} line 92
     "#);
 }
 
