@@ -17,7 +17,7 @@ use super::three_nodes::{BROKEN, THREE, wait_until_well};
 const ALL: [u8; 3] = [1, 2, 3];
 
 /// So often is shipped while rows are written; `RINGHAUL_SHIPS` says otherwise.
-const SHIPS: usize = 6;
+const SHIPS: usize = 4;
 
 /// The files of all backups but of a keyspace's live folders, as the store's files are told.
 const FILES: &str = "find /var/lib/cassandra/data*/*/*/backups -type f -printf '%i %s %T@ %f\\n'";
