@@ -114,7 +114,8 @@ fn what_is_flushed_is_in_the_store_or_on_its_node_while_rows_are_written() {
     }
     let has_sai = depot.files.iter().any(|(_, line)| line.contains("-SAI+"));
     assert!(has_sai, "no component of SAI is stored");
-    runs.bare(&["store", "check", "--to", &to, "--read-data"]).end(RUN).fine("store check");
+    let check = ["store", "check", "--to", &to, "--read-data"];
+    lab.start_ringhaul(&check).end(RUN).fine("store check");
     assert_nothing_is_left(&lab, &ALL);
 }
 
@@ -294,6 +295,6 @@ fn a_name_that_comes_back_after_a_clean_is_stored_beside_the_old_one() {
     let get = ["store", "get", "3", "reborn.rows", "--to", &to, "--into", &into];
     let host = depot.sets.keys().next().expect("a set").0.clone();
     let get: Vec<&str> = get.iter().map(|word| if *word == "3" { &host } else { *word }).collect();
-    runs.bare(&get).end(RUN).fine("store get");
+    lab.start_ringhaul(&get).end(RUN).fine("store get");
     wait_until_well(&lab);
 }
