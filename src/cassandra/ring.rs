@@ -25,6 +25,14 @@ impl Ring {
     }
 }
 
+/// Returns an address in the one form in which equal ones are equal: IPv6 is printed in several.
+pub fn canonical(address: &str) -> String {
+    match address.parse::<IpAddr>() {
+        Ok(ip) => ip.to_canonical().to_string(),
+        Err(_) => address.to_owned(),
+    }
+}
+
 /// One member of the ring. Texts are as Cassandra printed them, made visible.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {

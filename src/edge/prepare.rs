@@ -2,7 +2,6 @@
 //! touched.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use super::change::{Ordered, seed};
 use super::load::{self, Connector, Source};
 use super::targets::{self, Targets};
 use crate::cassandra::fact::Fact;
+use crate::cassandra::ring::canonical;
 use crate::cli;
 use crate::node::catalog::Nodetool;
 use crate::node::lock::Terms;
@@ -187,14 +187,6 @@ async fn apart(
         apart[at] = (0..entries.len()).filter(|other| *other != at).collect();
     }
     Ok(apart)
-}
-
-/// IPv6 addresses are printed in several ways.
-fn canonical(address: &str) -> String {
-    match address.parse::<IpAddr>() {
-        Ok(ip) => ip.to_canonical().to_string(),
-        Err(_) => address.to_owned(),
-    }
 }
 
 async fn tokens(

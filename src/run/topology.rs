@@ -1,12 +1,11 @@
 //! The ring as the store keeps it once a run: members, tokens, schema, replication.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::clock;
 use crate::cassandra::fact::Fact;
 use crate::cassandra::nodetool::describecluster::DescribedCluster;
-use crate::cassandra::ring::{Member, Ring};
+use crate::cassandra::ring::{Member, Ring, canonical};
 use crate::inventory::NodeSpec;
 use crate::node::catalog::Nodetool;
 use crate::node::survey::{Limits, find_nodetool};
@@ -122,12 +121,4 @@ fn add(
         }
     }
     missing
-}
-
-/// IPv6 addresses are printed in several ways.
-fn canonical(address: &str) -> String {
-    match address.parse::<IpAddr>() {
-        Ok(ip) => ip.to_canonical().to_string(),
-        Err(_) => address.to_owned(),
-    }
 }

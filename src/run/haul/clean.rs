@@ -10,7 +10,7 @@ use crate::cassandra::sets::{FoundSet, SetPlace};
 use crate::human;
 use crate::node::{Connect, sets};
 use crate::plan::clean::{Left, Plan, plan};
-use crate::record::haul::{Clean, Removal};
+use crate::record::haul::{Amount, Clean, Removal};
 use crate::record::{Ended, Outcome, Step};
 use crate::run::turn::{Held, Trouble};
 use crate::store::StoreError;
@@ -56,8 +56,11 @@ async fn may_go<C: Connect>(yard: &mut Yard<'_, C>, removal: &Removal) -> Vec<Fo
             return Vec::new();
         }
     };
-    // What ship stored a moment ago is asked for as well.
-    if let Err(error) = yard.ask_store().await {
+    // Of what ship has stored a moment ago the store has not been asked yet; of the rest it has, at
+    // the beginning of this turn.
+    if yard.haul.sum().shipped != Amount::default()
+        && let Err(error) = yard.ask_store().await
+    {
         yard.fail(&error);
         return Vec::new();
     }

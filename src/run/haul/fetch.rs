@@ -73,14 +73,14 @@ impl Stopped {
 
 /// The way of one node's sets to the store.
 pub(super) struct Fetch<'y, 'a, C: Connect> {
-    pub(super) yard: &'y mut Yard<'a, C>,
+    yard: &'y mut Yard<'a, C>,
     twins: HashMap<usize, Vec<usize>>,
-    pub(super) promise: Promise<'y>,
+    promise: Promise<'y>,
     rate: Option<Rate>,
     /// The slowest that a stream may be, in bytes a second.
     slowest: Option<u64>,
-    pub(super) closing: Closing,
-    pub(super) version: Option<String>,
+    closing: Closing,
+    version: Option<String>,
     committing: Option<Committing>,
     line: Option<C::Node>,
     bytes: Arc<AtomicU64>,
@@ -103,7 +103,6 @@ impl<'y, 'a, C: Connect> Fetch<'y, 'a, C> {
         closing: Closing,
     ) -> Self {
         let shared = ship.total_rate.map(|total| total / SHARERS);
-
         let version = yard.listed.version.known().cloned();
         Self {
             yard,
