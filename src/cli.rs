@@ -276,6 +276,9 @@ pub struct Resume {
     /// Nodes that may be down while others start, besides those the run allows; repeatable
     #[arg(long, value_name = "NODE")]
     pub allow_down: Vec<String>,
+    /// Descriptors to read secrets from.
+    #[command(flatten)]
+    pub secrets: Secrets,
     /// Where.
     #[command(flatten)]
     pub place: StateDir,
@@ -465,9 +468,41 @@ pub struct Ssh {
     /// Take in the keys of hosts that are not known yet; changed keys are refused all the same
     #[arg(long)]
     pub accept_new_host_keys: bool,
-    /// How long to wait for a connection
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub connect_timeout: Duration,
+    /// How long to wait for a connection [default: ConnectTimeout of ssh_config, or 10s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub connect_timeout: Option<Duration>,
+    /// Who speaks SSH: ringhaul itself, or the ssh program of this machine
+    #[arg(long, value_enum, value_name = "WHO")]
+    #[serde(default)]
+    pub transport: Option<Transport>,
+    /// Descriptors to read secrets from. A run that goes on later is given its own.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub secrets: Secrets,
+}
+
+/// `--transport`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// ringhaul itself
+    Builtin,
+    /// The ssh program, for GSSAPI, security keys that ask, odd ProxyCommands
+    Openssh,
+}
+
+/// Where secrets come from when there is no terminal. The first line of each is taken.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Secrets {
+    /// Read the password for logins from file descriptor N: `--password-fd 3 3<file`
+    #[arg(long, value_name = "N")]
+    pub password_fd: Option<i32>,
+    /// Read the passphrase of key files from file descriptor N
+    #[arg(long, value_name = "N")]
+    pub passphrase_fd: Option<i32>,
+    /// Read the password for sudo on the nodes from file descriptor N
+    #[arg(long, value_name = "N")]
+    pub become_password_fd: Option<i32>,
 }
 
 /// How nodes are asked.

@@ -1,18 +1,17 @@
 //! From options and files to nodes: the inventory, the selection, the SSH settings.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::Fault;
+use super::{Fault, secrets};
 use crate::cassandra::ring::Ring;
 use crate::cli;
 use crate::inventory::{Inventory, NodeSpec};
-use crate::node::Endpoint;
 use crate::node::recorder::Recorder;
 use crate::node::ssh;
 use crate::node::survey::Limits;
+use crate::node::{Endpoint, Transport};
 use crate::selection::Selection;
 
 /// The inventory that is taken when none is named.
@@ -97,6 +96,12 @@ fn put_on_top(endpoint: &mut Endpoint, ssh: &cli::Ssh) {
     if !ssh.jump.is_empty() {
         let hops = ssh.jump.iter().filter(|hop| *hop != "none").cloned().collect();
         endpoint.proxy_jump = Some(hops);
+    }
+    if let Some(transport) = ssh.transport {
+        endpoint.transport = Some(match transport {
+            cli::Transport::Builtin => Transport::Builtin,
+            cli::Transport::Openssh => Transport::Openssh,
+        });
     }
 }
 
@@ -197,20 +202,15 @@ pub(super) fn connector(ssh: &cli::Ssh, asking: &cli::Asking) -> Result<Connecto
             Fault::usage(format!("cannot make the folder {}: {error}", folder.display()))
         })?;
     }
-    let ask: ssh::AskPassphrase = Arc::new(ask_passphrase);
     let options = ssh::Options {
         config_file: ssh.ssh_config.clone(),
         accept_new_host_keys: ssh.accept_new_host_keys,
         connect_timeout: ssh.connect_timeout,
-        passphrase: std::io::stdin().is_terminal().then_some(ask),
+        ask: secrets::asker(&ssh.secrets)?,
         ..ssh::Options::default()
     };
     let ssh = ssh::Ssh::new(options).map_err(|error| Fault::failed(error.to_string()))?;
     Ok(Recorder::new(ssh, asking.transcript.clone()))
-}
-
-fn ask_passphrase(key: &Path) -> Option<String> {
-    rpassword::prompt_password(format!("Passphrase for {}: ", key.display())).ok()
 }
 
 /// Returns `path` with the folder it is meant from, so that it is found from anywhere.

@@ -12,6 +12,7 @@ mod progress;
 mod question;
 mod run_progress;
 mod runs;
+mod secrets;
 mod session;
 mod signals;
 mod store;

@@ -136,6 +136,7 @@ pub(super) async fn resume(options: cli::Resume) -> Result<Exit, Fault> {
             Fault::failed(format!("run {run}: its options cannot be read: {error}"))
         })?;
     kept.scheduling.allow_down.extend(options.allow_down.iter().cloned());
+    kept.ssh.secrets = options.secrets;
     let connector = Arc::new(load::connector(&kept.ssh, &kept.asking)?);
     let signals = Signals::listen()?;
     let (stop, mut stop_early) = (signals.stop(), signals.stop());

@@ -156,6 +156,8 @@ fn specs(reader: &mut Reader<'_>, entry: Entry, defaults: &Settings) -> Vec<Node
             identity_files: settings.identity_files.clone().unwrap_or_default(),
             known_hosts: settings.known_hosts.clone().unwrap_or_default(),
             proxy_jump: settings.proxy_jump.clone(),
+            auth: settings.auth.clone().unwrap_or_default(),
+            transport: settings.transport,
         },
         cassandra_address: cassandra_addresses.get(index).cloned(),
         host_id: entry.host_id.as_ref().map(|(_, id)| id.clone()),

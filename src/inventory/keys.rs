@@ -50,7 +50,7 @@ impl Section {
     }
 }
 
-const NODE: [&str; 15] = [
+const NODE: [&str; 17] = [
     "host",
     "address",
     "cassandra_address",
@@ -60,6 +60,8 @@ const NODE: [&str; 15] = [
     "identity_file",
     "known_hosts",
     "proxy_jump",
+    "auth",
+    "transport",
     "sudo",
     "paths",
     "jmx",

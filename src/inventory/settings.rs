@@ -8,6 +8,7 @@ use super::read::{Key, Reader};
 use super::words;
 use super::yaml::{Kind, Node, Place, Scalar, Value};
 use super::{Jmx, Paths, Sudo};
+use crate::node::{AuthMethod, Transport};
 
 /// Settings as far as they are written down.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,8 @@ pub(super) struct Settings {
     pub(super) identity_files: Option<Vec<PathBuf>>,
     pub(super) known_hosts: Option<Vec<PathBuf>>,
     pub(super) proxy_jump: Option<Vec<String>>,
+    pub(super) auth: Option<Vec<AuthMethod>>,
+    pub(super) transport: Option<Transport>,
     pub(super) sudo: Option<Sudo>,
     pub(super) paths: Paths,
     pub(super) jmx: JmxSettings,
@@ -57,6 +60,8 @@ impl Settings {
             "identity_file" => self.identity_files = reader.local_paths(&key, value),
             "known_hosts" => self.known_hosts = reader.local_paths(&key, value),
             "proxy_jump" => self.proxy_jump = proxy_jump(reader, key, value),
+            "auth" => self.auth = auth(reader, key, value),
+            "transport" => self.transport = transport(reader, key, value),
             "sudo" => self.sudo = sudo(reader, key, value),
             "paths" => self.paths = paths(reader, value),
             "jmx" => self.jmx = JmxSettings::read(reader, key, value),
@@ -78,6 +83,8 @@ impl Settings {
             identity_files: self.identity_files.or(defaults.identity_files),
             known_hosts: self.known_hosts.or(defaults.known_hosts),
             proxy_jump: self.proxy_jump.or(defaults.proxy_jump),
+            auth: self.auth.or(defaults.auth),
+            transport: self.transport.or(defaults.transport),
             sudo: self.sudo.or(defaults.sudo),
             paths: Paths {
                 nodetool: self.paths.nodetool.or(defaults.paths.nodetool),
@@ -170,6 +177,41 @@ fn proxy_jump(reader: &mut Reader<'_>, key: Key<'_>, node: &Node) -> Option<Vec<
         return reader.wrong(*at, &message);
     }
     Some(hops.into_iter().map(|(_, hop)| hop).collect())
+}
+
+/// What may be tried beside public keys; `publickey` alone for nothing else.
+fn auth(reader: &mut Reader<'_>, key: Key<'_>, node: &Node) -> Option<Vec<AuthMethod>> {
+    let mut methods = Vec::new();
+    for (at, word) in reader.words(&key, node, |_| Ok(()))? {
+        match word.as_str() {
+            "publickey" => {}
+            "keyboard-interactive" => methods.push(AuthMethod::KeyboardInteractive),
+            "password" => methods.push(AuthMethod::Password),
+            other => {
+                let known = ["publickey", "keyboard-interactive", "password"];
+                let meant = crate::nearest::nearest(other, known);
+                let meant = meant.map(|word| format!("; did you mean '{word}'?"));
+                let message = format!(
+                    "auth '{other}', expected publickey, keyboard-interactive, password{}",
+                    meant.unwrap_or_default()
+                );
+                return reader.wrong(at, &message);
+            }
+        }
+    }
+    Some(methods)
+}
+
+fn transport(reader: &mut Reader<'_>, key: Key<'_>, node: &Node) -> Option<Transport> {
+    let words = "builtin or openssh";
+    let Value::Scalar(Scalar { text, .. }) = &node.value else {
+        return reader.type_of(&key, node, words);
+    };
+    match text.as_str() {
+        "builtin" => Some(Transport::Builtin),
+        "openssh" => Some(Transport::Openssh),
+        _ => reader.type_of(&key, node, words),
+    }
 }
 
 fn sudo(reader: &mut Reader<'_>, key: Key<'_>, node: &Node) -> Option<Sudo> {

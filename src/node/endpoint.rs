@@ -22,4 +22,33 @@ pub struct Endpoint {
     /// Jump hosts, `[user@]host[:port]`, first hop first. `Some(vec![])` means none, whatever
     /// ~/.ssh/config says.
     pub proxy_jump: Option<Vec<String>>,
+    /// Ways to log in beside public keys, which are always tried first. Empty: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auth: Vec<AuthMethod>,
+    /// Who speaks SSH to the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+}
+
+/// A way to log in that asks the operator for a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthMethod {
+    /// The server asks in its own words.
+    KeyboardInteractive,
+    /// The password is sent as it is.
+    Password,
+}
+
+/// Who speaks SSH to a node.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// ringhaul itself.
+    #[default]
+    Builtin,
+    /// The `ssh` program of this machine.
+    Openssh,
 }

@@ -9,6 +9,7 @@ pub mod endpoint;
 pub mod lock;
 pub mod proof;
 pub mod recorder;
+pub mod secret;
 mod segments;
 pub mod sets;
 pub mod ssh;
@@ -25,7 +26,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 pub use command::Command;
-pub use endpoint::Endpoint;
+pub use endpoint::{AuthMethod, Endpoint, Transport};
 
 /// Takes standard output as it comes. `Break` gives the command up at once.
 pub type Sink<'a> = dyn FnMut(&[u8]) -> ControlFlow<()> + Send + 'a;

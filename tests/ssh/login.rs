@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ringhaul::node::ssh::{AskPassphrase, Ssh};
+use ringhaul::node::secret::{Ask, Question};
+use ringhaul::node::ssh::Ssh;
 use ringhaul::node::{Connect, Endpoint, Node, NodeError, Stage};
 
 use super::{command, pair};
@@ -135,13 +136,13 @@ async fn an_agent_that_is_not_there_is_said_and_does_no_harm() {
 }
 
 /// Answers with these passphrases in turn, and counts.
-fn answers(list: &'static [&str]) -> (AskPassphrase, Arc<AtomicUsize>) {
+fn answers(list: &'static [&str]) -> (Ask, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    let ask = move |_: &Path| {
+    let ask = move |_: &Question<'_>| {
         let n = count.fetch_add(1, Ordering::SeqCst);
         std::thread::sleep(Duration::from_millis(200));
-        list.get(n).map(|&text| text.to_owned())
+        list.get(n).map(|&text| text.into())
     };
     (Arc::new(ask), asked)
 }
@@ -154,7 +155,7 @@ async fn the_passphrase_of_a_key_is_asked_for_once_for_the_whole_fleet() {
     home.trust(&sshd);
     let (ask, asked) = answers(&["wrong", "sesame"]);
     let mut options = home.options();
-    options.passphrase = Some(ask);
+    options.ask = Some(ask);
     let ssh = Ssh::new(options).unwrap();
     let endpoint = sshd.endpoint();
     futures::future::join_all((0..8).map(|_| works(&ssh, &endpoint))).await;
@@ -170,7 +171,7 @@ async fn three_wrong_passphrases_are_enough_and_stay_secret() {
     home.trust(&sshd);
     let (ask, asked) = answers(&["hunter1", "hunter2", "hunter3", "sesame"]);
     let mut options = home.options();
-    options.passphrase = Some(ask);
+    options.ask = Some(ask);
     let ssh = Ssh::new(options).unwrap();
     for _ in 0..2 {
         let text = tried(ssh.connect(&sshd.endpoint()).await.unwrap_err());
@@ -193,7 +194,7 @@ async fn nobody_is_asked_for_a_key_the_server_would_not_take() {
     home.trust(&sshd);
     let (ask, asked) = answers(&[]);
     let mut options = home.options();
-    options.passphrase = Some(ask);
+    options.ask = Some(ask);
     // Another key lets us in: the locked one comes last.
     works(&Ssh::new(options.clone()).unwrap(), &sshd.endpoint()).await;
     fs::remove_file(home.path(".ssh/id_ecdsa")).unwrap();
@@ -233,9 +234,9 @@ async fn an_operator_who_types_slowly_is_let_in_all_the_same() {
     home.trust(&sshd);
     let mut options = home.options();
     options.auth_timeout = Duration::from_secs(3);
-    options.passphrase = Some(Arc::new(|_: &Path| {
+    options.ask = Some(Arc::new(|_: &Question<'_>| {
         std::thread::sleep(Duration::from_secs(5));
-        Some("sesame".to_owned())
+        Some("sesame".into())
     }));
     let ssh = Ssh::new(options).unwrap();
     let endpoint = sshd.endpoint();

@@ -13,8 +13,8 @@ use tokio::net::UnixStream;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::AskPassphrase;
 use super::settings::Settings;
+use crate::node::secret::{Ask, ExposeSecret, Question};
 use crate::text::one_line;
 
 /// The files OpenSSH tries by itself, in the order of their cost to the server.
@@ -31,7 +31,7 @@ const LARGEST_KEY: u64 = 1024 * 1024;
 
 pub(super) struct Keyring {
     home: PathBuf,
-    ask: Option<AskPassphrase>,
+    ask: Option<Ask>,
     files: Mutex<HashMap<PathBuf, Arc<KeyFile>>>,
     agents: Mutex<HashMap<PathBuf, Arc<OnceCell<Listed>>>>,
     /// Held while a passphrase is asked for.
@@ -63,7 +63,7 @@ pub(super) enum Body {
 }
 
 impl Keyring {
-    pub(super) fn new(home: PathBuf, ask: Option<AskPassphrase>) -> Self {
+    pub(super) fn new(home: PathBuf, ask: Option<Ask>) -> Self {
         Self {
             home,
             ask,
@@ -145,7 +145,7 @@ impl KeyFile {
     }
 }
 
-fn ask_and_decrypt(key: &KeyFile, ask: Option<&AskPassphrase>) -> Result<Arc<PrivateKey>, String> {
+fn ask_and_decrypt(key: &KeyFile, ask: Option<&Ask>) -> Result<Arc<PrivateKey>, String> {
     let Body::Locked(text) = &key.body else {
         return Err("it is not encrypted".into());
     };
@@ -153,11 +153,11 @@ fn ask_and_decrypt(key: &KeyFile, ask: Option<&AskPassphrase>) -> Result<Arc<Pri
         return Err("it is encrypted".into());
     };
     for _ in 0..TRIES {
-        let Some(passphrase) = ask(&key.path) else {
+        let Some(passphrase) = ask(&Question::Passphrase(&key.path)) else {
             return Err("no passphrase was given".into());
         };
         // The error of a wrong passphrase depends on the format, and none of them says more.
-        if let Ok(decrypted) = decode_secret_key(text, Some(&passphrase)) {
+        if let Ok(decrypted) = decode_secret_key(text, Some(passphrase.expose_secret())) {
             return Ok(Arc::new(decrypted));
         }
     }

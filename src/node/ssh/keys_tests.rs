@@ -18,7 +18,7 @@ fn keygen(folder: &Path, kind: &str, format: &str, passphrase: &str) -> PathBuf 
 #[test]
 fn keys_of_every_format_are_read_and_decrypted() {
     let dir = tempfile::tempdir().unwrap();
-    let ask: AskPassphrase = Arc::new(|_: &Path| Some("sesame".to_owned()));
+    let ask: Ask = Arc::new(|_: &Question<'_>| Some("sesame".into()));
     for (kind, format) in [
         ("ed25519", "RFC4716"),
         ("ecdsa", "RFC4716"),

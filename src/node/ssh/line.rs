@@ -51,7 +51,8 @@ impl From<NodeError> for Failed {
 /// Makes the TCP connection.
 ///
 /// All addresses of the name are tried in turn, each for its share of the time that is left.
-pub(super) async fn dial(settings: &Settings, limit: Duration) -> Result<TcpStream, NodeError> {
+pub(super) async fn dial(settings: &Settings) -> Result<TcpStream, NodeError> {
+    let limit = settings.connect_timeout;
     let address = settings.address();
     let timed_out = || NodeError::TimedOut { stage: Stage::Connect, after: limit };
     let unreachable = |error: &std::io::Error| NodeError::Unreachable {
@@ -102,8 +103,8 @@ pub(super) async fn dial(settings: &Settings, limit: Duration) -> Result<TcpStre
 pub(super) async fn tunnel(
     via: &Arc<Line>,
     settings: &Settings,
-    limit: Duration,
 ) -> Result<russh::ChannelStream<client::Msg>, NodeError> {
+    let limit = settings.connect_timeout;
     let line = Arc::clone(via);
     let (host, port) = (settings.host.clone(), u32::from(settings.port));
     let open = async move {

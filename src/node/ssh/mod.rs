@@ -24,12 +24,13 @@ mod source;
 mod tokens;
 mod wire;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use exec::SshNode;
 
+use super::secret::Ask;
 use super::{Connect, Endpoint, NodeError};
 use algorithms::Load;
 use chance::about;
@@ -53,9 +54,6 @@ const EARLY_PAUSES: [Duration; 4] = [
 /// The pause before the second and last attempt at a port that refuses: sshd may be restarting.
 const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 
-/// Asks the operator for the passphrase of a key file; `None` when there is none to be had.
-pub type AskPassphrase = Arc<dyn Fn(&Path) -> Option<String> + Send + Sync>;
-
 /// How lines are made.
 #[derive(Clone)]
 pub struct Options {
@@ -64,8 +62,9 @@ pub struct Options {
     /// Takes in the keys of unknown hosts, as OpenSSH's `StrictHostKeyChecking accept-new`.
     /// A changed or revoked key is refused all the same.
     pub accept_new_host_keys: bool,
-    /// For finding the name's addresses and connecting to one of them.
-    pub connect_timeout: Duration,
+    /// For finding the name's addresses and connecting to one of them, in place of
+    /// `ConnectTimeout`; 10 s when neither says it.
+    pub connect_timeout: Option<Duration>,
     /// For the versions, the key exchange and the host key.
     pub handshake_timeout: Duration,
     /// For logging in, without the time the operator takes to type a passphrase.
@@ -74,8 +73,8 @@ pub struct Options {
     pub keepalive_interval: Duration,
     /// Unanswered questions after which the line counts as dead.
     pub keepalive_max: usize,
-    /// Asked once for each encrypted key, whatever the number of nodes.
-    pub passphrase: Option<AskPassphrase>,
+    /// Asked once for each encrypted key and each login, whatever the number of nodes.
+    pub ask: Option<Ask>,
     /// The home directory, in place of $HOME.
     pub home: Option<PathBuf>,
     /// The agent's socket, in place of $SSH_AUTH_SOCK; `none` for none.
@@ -87,8 +86,7 @@ impl Default for Options {
         Self {
             config_file: None,
             accept_new_host_keys: false,
-            // Three SYNs of a lossy network take 7 s; clush and ansible give up at 10 to 15 s.
-            connect_timeout: Duration::from_secs(10),
+            connect_timeout: None,
             // A loaded node needs 1 or 2 s for its signature and reverse DNS up to 10.
             handshake_timeout: Duration::from_secs(15),
             // PAM with a directory server that is slow, and an agent that asks its user.
@@ -96,7 +94,7 @@ impl Default for Options {
             // A stopped sshd is noticed after interval x (max + 1): a minute.
             keepalive_interval: Duration::from_secs(15),
             keepalive_max: 3,
-            passphrase: None,
+            ask: None,
             home: None,
             agent: None,
         }
@@ -154,7 +152,7 @@ impl Ssh {
                 resolver: settings::Resolver::new(Arc::clone(&options), home.clone()),
                 host_keys: Arc::default(),
                 configs: algorithms::Configs::default(),
-                keyring: keys::Keyring::new(home, options.passphrase.clone()),
+                keyring: keys::Keyring::new(home, options.ask.clone()),
                 jumps: jump::Jumps::default(),
                 goodbyes: channels::Goodbyes::new(),
                 options,
@@ -240,17 +238,18 @@ impl Shared {
                 settings: Arc::clone(settings),
                 host_keys: Arc::clone(&self.host_keys),
                 found,
-                accept_new: options.accept_new_host_keys,
+                accept_new: options.accept_new_host_keys
+                    || settings.host_key_checking == settings::HostKeyChecking::AcceptNew,
                 end: Arc::default(),
             },
             limit: options.handshake_timeout,
             goodbyes: self.goodbyes.clone(),
         };
         if let Some(via) = via {
-            let stream = line::tunnel(via, settings, options.connect_timeout).await?;
+            let stream = line::tunnel(via, settings).await?;
             return greeting.over(stream, None, Some(Arc::clone(via))).await;
         }
-        let stream = line::dial(settings, options.connect_timeout).await?;
+        let stream = line::dial(settings).await?;
         let peer = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
         greeting.over(stream, peer, None).await
     }

@@ -33,20 +33,7 @@ fn agent(seeds: &[u8]) -> Vec<AgentIdentity> {
 }
 
 fn settings(given: bool, only: bool) -> Settings {
-    Settings {
-        name: "n".into(),
-        host: "n".into(),
-        port: 22,
-        user: "u".into(),
-        alias: None,
-        identities: Vec::new(),
-        identities_given: given,
-        identities_only: only,
-        agent: None,
-        known_hosts: Vec::new(),
-        hash_known_hosts: false,
-        jumps: Vec::new(),
-    }
+    Settings { identities_given: given, identities_only: only, ..Settings::plain("n") }
 }
 
 /// The order in one line: `f` for files, `a` for the agent's; and the notes.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::process::Command as Process;
 use tokio::sync::OnceCell;
@@ -12,8 +13,11 @@ use super::known_hosts::Names;
 use super::source::Source;
 use super::tokens::{Tokens, env_path, expand};
 use super::{DEFAULT_PORT, Options};
-use crate::node::{Endpoint, NodeError};
+use crate::node::{AuthMethod, Endpoint, NodeError};
 use crate::text::one_line;
+
+/// Three SYNs of a lossy network take 7 s; clush and ansible give up at 10 to 15 s.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Characters of the longest name DNS knows, and some for an IPv6 zone.
 const LONGEST_HOST: usize = 300;
@@ -40,6 +44,76 @@ pub(super) struct Settings {
     pub(super) hash_known_hosts: bool,
     /// Jump hosts, first hop first.
     pub(super) jumps: Vec<String>,
+    /// A command whose standard input and output are the way there; never beside `jumps`.
+    pub(super) proxy_command: Option<String>,
+    /// `CertificateFile`, in its order.
+    pub(super) certificates: Vec<PathBuf>,
+    pub(super) host_key_checking: HostKeyChecking,
+    /// For finding the addresses and connecting to one of them.
+    pub(super) connect_timeout: Duration,
+    /// `ConnectionAttempts`.
+    pub(super) attempts: u32,
+    pub(super) keepalive: Keepalive,
+    pub(super) family: Family,
+    /// The address of ours to connect from.
+    pub(super) bind_address: Option<String>,
+    pub(super) compression: bool,
+    pub(super) rekey: Rekey,
+    pub(super) algorithms: Wanted,
+    /// Whether public keys are offered at all.
+    pub(super) publickey: bool,
+    /// What else may be tried, in this order.
+    pub(super) auth: Vec<AuthMethod>,
+}
+
+/// `StrictHostKeyChecking`. A key that changed is refused under every one of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) enum HostKeyChecking {
+    /// Unknown keys are refused; also for `ask`, as there is nobody to ask for each of a fleet.
+    #[default]
+    Strict,
+    /// Unknown keys are taken in; also for `no`, which OpenSSH takes for more than this.
+    AcceptNew,
+}
+
+/// When the server is asked whether it is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Keepalive {
+    /// After this silence.
+    pub(super) interval: Duration,
+    /// Unanswered questions after which the line counts as dead.
+    pub(super) max: usize,
+}
+
+/// `AddressFamily`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) enum Family {
+    #[default]
+    Any,
+    V4,
+    V6,
+}
+
+/// `RekeyLimit`; none of both: the defaults of the SSH library.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) struct Rekey {
+    pub(super) bytes: Option<u64>,
+    pub(super) time: Option<Duration>,
+}
+
+/// The algorithms ssh_config asks for, as it writes them: a list with commas, perhaps after
+/// `+`, `-` or `^`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Wanted {
+    pub(super) ciphers: Option<String>,
+    pub(super) kex: Option<String>,
+    pub(super) macs: Option<String>,
+    /// `HostKeyAlgorithms`.
+    pub(super) host_keys: Option<String>,
+    /// `PubkeyAcceptedAlgorithms`.
+    pub(super) user_keys: Option<String>,
+    /// `CASignatureAlgorithms`.
+    pub(super) ca_signatures: Option<String>,
 }
 
 /// A private key file to offer.
@@ -51,6 +125,42 @@ pub(super) struct Identity {
 }
 
 impl Settings {
+    /// Those of a host of which nothing is said anywhere.
+    #[cfg(test)]
+    pub(super) fn plain(name: &str) -> Self {
+        let options = Options::default();
+        Self {
+            name: name.into(),
+            host: name.to_lowercase(),
+            port: DEFAULT_PORT,
+            user: "u".into(),
+            alias: None,
+            identities: Vec::new(),
+            identities_given: false,
+            identities_only: false,
+            agent: None,
+            known_hosts: Vec::new(),
+            hash_known_hosts: false,
+            jumps: Vec::new(),
+            proxy_command: None,
+            certificates: Vec::new(),
+            host_key_checking: HostKeyChecking::default(),
+            connect_timeout: CONNECT_TIMEOUT,
+            attempts: 1,
+            keepalive: Keepalive {
+                interval: options.keepalive_interval,
+                max: options.keepalive_max,
+            },
+            family: Family::default(),
+            bind_address: None,
+            compression: false,
+            rekey: Rekey::default(),
+            algorithms: Wanted::default(),
+            publickey: true,
+            auth: Vec::new(),
+        }
+    }
+
     /// `host:port`, for messages.
     pub(super) fn address(&self) -> String {
         if self.host.contains(':') {
@@ -131,6 +241,22 @@ impl Resolver {
             hash_known_hosts: said.hash_known_hosts.unwrap_or(false),
             alias: said.host_key_alias.clone(),
             jumps,
+            proxy_command: None,
+            certificates: Vec::new(),
+            host_key_checking: HostKeyChecking::Strict,
+            connect_timeout: self.options.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            attempts: 1,
+            keepalive: Keepalive {
+                interval: self.options.keepalive_interval,
+                max: self.options.keepalive_max,
+            },
+            family: Family::Any,
+            bind_address: None,
+            compression: false,
+            rekey: Rekey::default(),
+            algorithms: Wanted::default(),
+            publickey: true,
+            auth: endpoint.auth.clone(),
             port,
             user,
             host,

@@ -35,12 +35,7 @@ async fn with_nothing_set_the_defaults_are_those_of_openssh() {
         Settings {
             name: "Node1".into(),
             host: "node1".into(),
-            port: 22,
             user: String::from_utf8(user).unwrap().trim().into(),
-            alias: None,
-            identities: Vec::new(),
-            identities_given: false,
-            identities_only: false,
             agent: Some("/run/agent".into()),
             known_hosts: vec![
                 home.path().join(".ssh/known_hosts"),
@@ -48,8 +43,7 @@ async fn with_nothing_set_the_defaults_are_those_of_openssh() {
                 "/etc/ssh/ssh_known_hosts".into(),
                 "/etc/ssh/ssh_known_hosts2".into(),
             ],
-            hash_known_hosts: false,
-            jumps: Vec::new(),
+            ..Settings::plain("Node1")
         }
     );
     assert_eq!((settings.address().as_str(), settings.names().own.as_str()), ("node1:22", "node1"));
@@ -84,6 +78,7 @@ async fn ssh_config_fills_what_the_operator_left_open() {
             known_hosts: vec![path(".ssh/fleet_ring")],
             hash_known_hosts: true,
             jumps: vec!["ops@bastion-node1.dc1:2200".into(), "second".into()],
+            ..Settings::plain("node1")
         }
     );
     assert_eq!(settings.names().own, "ring");
@@ -100,6 +95,7 @@ async fn the_operators_own_settings_win() {
         identity_files: vec!["~/key".into()],
         known_hosts: vec!["~/hosts".into(), "/fleet".into()],
         proxy_jump: Some(Vec::new()),
+        ..Endpoint::default()
     };
     let settings = settle(&home, &endpoint).await.unwrap();
     assert_eq!((settings.address().as_str(), settings.user.as_str()), ("10.0.0.1:22", "root"));

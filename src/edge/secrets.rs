@@ -1,0 +1,123 @@
+//! Where secrets come from: descriptors that were named, else the terminal, else nowhere.
+
+use std::collections::HashMap;
+use std::io::{IsTerminal as _, Read as _};
+use std::sync::Arc;
+
+use super::Fault;
+use crate::cli;
+use crate::node::secret::{Ask, Question, SecretString};
+
+/// Bytes of the longest secret that is read from a descriptor.
+const LONGEST: u64 = 64 * 1024;
+
+/// What a descriptor's line is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Passphrase,
+    Password,
+    Become,
+}
+
+/// Returns who answers questions; none when nobody could.
+///
+/// # Errors
+/// A descriptor that cannot be read, or is empty: a run in cron would else fail on every node.
+pub(super) fn asker(secrets: &cli::Secrets) -> Result<Option<Ask>, Fault> {
+    let mut known = HashMap::new();
+    for (option, kind, number) in [
+        ("--passphrase-fd", Kind::Passphrase, secrets.passphrase_fd),
+        ("--password-fd", Kind::Password, secrets.password_fd),
+        ("--become-password-fd", Kind::Become, secrets.become_password_fd),
+    ] {
+        if let Some(number) = number {
+            known.insert(kind, read(option, number)?);
+        }
+    }
+    let has_terminal = std::io::stdin().is_terminal();
+    if known.is_empty() && !has_terminal {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(move |question: &Question<'_>| {
+        if let Some(secret) = kind(question).and_then(|kind| known.get(&kind)) {
+            return Some(secret.clone());
+        }
+        has_terminal.then(|| prompt(question)).flatten()
+    })))
+}
+
+/// What a question wants, when a descriptor can answer it.
+fn kind(question: &Question<'_>) -> Option<Kind> {
+    match question {
+        Question::Passphrase(_) => Some(Kind::Passphrase),
+        Question::Password { .. } => Some(Kind::Password),
+        // What else a server asks for, a one-time code, is no password.
+        Question::Prompt { echo: false, text, .. } => {
+            text.to_lowercase().contains("password").then_some(Kind::Password)
+        }
+        Question::Prompt { echo: true, .. } => None,
+        Question::Become { .. } => Some(Kind::Become),
+    }
+}
+
+/// Returns the first line of a descriptor.
+fn read(option: &str, number: i32) -> Result<SecretString, Fault> {
+    let wrong = |what: String| Fault::usage(format!("{option} {number}: {what}"));
+    // Opened by its name: the number of a descriptor that is not ours to own would need `unsafe`.
+    let file = std::fs::File::open(format!("/dev/fd/{number}"))
+        .map_err(|error| wrong(error.to_string()).hint(format!("{option} 3 3<FILE")))?;
+    let mut text = String::new();
+    file.take(LONGEST).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        return Err(wrong("its first line is empty".into()));
+    }
+    Ok(SecretString::from(line))
+}
+
+/// Asks on the terminal.
+fn prompt(question: &Question<'_>) -> Option<SecretString> {
+    let text = match question {
+        Question::Passphrase(key) => format!("Passphrase for {}: ", key.display()),
+        Question::Password { user, host } => format!("Password of {user} at {host}: "),
+        Question::Prompt { user, host, text, .. } => format!("({user}@{host}) {text} "),
+        Question::Become { host: Some(host) } => format!("Password for sudo at {host}: "),
+        Question::Become { host: None } => "Password for sudo on the nodes: ".to_owned(),
+    };
+    rpassword::prompt_password(text).ok().map(SecretString::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
+
+    use super::*;
+    use crate::node::secret::ExposeSecret as _;
+
+    #[test]
+    fn a_descriptors_first_line_answers_what_it_is_for_and_nothing_else() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"sesame street\nmore\n").unwrap();
+        let secrets =
+            cli::Secrets { password_fd: Some(file.as_raw_fd()), ..cli::Secrets::default() };
+        let ask = asker(&secrets).unwrap().unwrap();
+        let answer = ask(&Question::Password { user: "ops", host: "n1" }).unwrap();
+        assert_eq!(answer.expose_secret(), "sesame street");
+        let asked = |text, echo| kind(&Question::Prompt { user: "ops", host: "n1", text, echo });
+        assert_eq!(asked("Password:", false), Some(Kind::Password));
+        assert_eq!(asked("One-time code:", false), None);
+        assert_eq!(asked("Password:", true), None);
+    }
+
+    #[test]
+    fn a_descriptor_that_is_not_there_or_empty_is_said_at_once() {
+        let file = tempfile::tempfile().unwrap();
+        for number in [987, file.as_raw_fd()] {
+            let secrets =
+                cli::Secrets { become_password_fd: Some(number), ..cli::Secrets::default() };
+            let Err(fault) = asker(&secrets) else { panic!("{number} was taken") };
+            assert!(fault.to_string().starts_with("--become-password-fd "), "{fault}");
+        }
+    }
+}
