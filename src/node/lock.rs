@@ -127,7 +127,7 @@ fn no_command(error: NodeError) -> Why {
     let text = error.to_string();
     let why = Why::from(error);
     if text.contains("MaxSessions") {
-        return why.with_fix("set MaxSessions of the node's sshd_config to 2 or more");
+        return why.with_fix("set MaxSessions of the node's sshd_config to 1 or more");
     }
     why
 }

@@ -114,7 +114,7 @@ async fn a_holder_that_is_hung_up_or_whose_ticket_is_removed_ends_and_says_so() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_run_beside_the_lock_and_it_is_seen_from_another_line() {
-    for lines in ["", "MaxSessions 2"] {
+    for lines in ["", "MaxSessions 1", "MaxSessions 2"] {
         let (home, sshd) = pair(lines);
         let place = Place::new();
         let (node, other) = (line(&home, &sshd).await, line(&home, &sshd).await);
@@ -133,21 +133,24 @@ async fn commands_run_beside_the_lock_and_it_is_seen_from_another_line() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_of_one_session_is_refused_and_its_line_stays_good() {
+async fn at_a_server_of_one_session_the_lock_has_a_connection_of_its_own() {
     let (home, sshd) = pair("MaxSessions 1");
     let (place, node) = (Place::new(), line(&home, &sshd).await);
-    for _ in 0..2 {
-        let Err(LockError::Refused(why)) = place.take(&node, &FIRST).await else { panic!() };
-        assert!(why.text.contains("sshd allows one session a connection (MaxSessions 1)"), "{why}");
-        assert_eq!(why.hint(), "set MaxSessions of the node's sshd_config to 2 or more");
-        assert_eq!(node.run(&echo()).await.unwrap().stdout, b"x\n");
-    }
-    assert_eq!(place.names(), [""; 0]);
     // While a command has the one session, the lock waits for it.
     let busy = Command::new(["sh", "-c", "echo began; exec sleep 1"], LONG);
     let (ran, lock) = tokio::join!(node.run(&busy), place.take(&node, &FIRST));
     assert_eq!(ran.unwrap().stdout, b"began\n");
-    assert!(refused(lock).contains("MaxSessions 1"));
+    assert_eq!(sshd.log().matches("Accepted publickey").count(), 2);
+    // The connection goes, and the lock with it; the line it was asked for on stays.
+    let lock = lock.unwrap();
+    let is_sshd = |pid: &&u32| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        name.starts_with("sshd")
+    };
+    let processes = sshd.processes();
+    send("-KILL", *processes.iter().rev().find(is_sshd).unwrap());
+    tokio::time::timeout(LONG, lock.lost()).await.unwrap();
+    assert_eq!(node.run(&echo()).await.unwrap().stdout, b"x\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -54,7 +54,9 @@ async fn a_jump_host_that_died_is_connected_to_again() {
         send("-KILL", pid);
     }
     let error = node.run(&command(&["true"])).await.unwrap_err();
-    assert!(matches!(&error, NodeError::Lost { .. }), "{error:?}");
+    let NodeError::Lost { cause } = &error else { panic!("{error:?}") };
+    let hop = format!("the jump host {}:{}: ", jump.address, jump.port);
+    assert!(cause.starts_with(&hop), "{cause}");
     let node = ssh.connect(&through(&sshd, &[&jump])).await.unwrap();
     assert_eq!(node.run(&command(&["echo", "x"])).await.unwrap().stdout, b"x\n");
 }

@@ -108,7 +108,7 @@ pub(super) async fn open(
     loop {
         let permits = Arc::clone(&line.channels.permits);
         let Ok(permit) = permits.acquire_owned().await else {
-            return Err(line.end.lost());
+            return Err(line.lost());
         };
         let deadline = Instant::now() + limit;
         let patience = deadline.min(Instant::now() + ROOM_LIMIT);
@@ -142,14 +142,15 @@ fn no_session() -> NodeError {
     NodeError::NoCommand { cause: "it opens no session for us (MaxSessions)".into() }
 }
 
-/// Opens a channel for a command that lasts while others come and go.
+/// Opens a channel for a command that lasts while others come and go; `None` when the server allows
+/// one session a connection (`MaxSessions 1`).
 ///
 /// Nobody may wait for its end, so it counts neither as a place nor as a command that will make
 /// room. The server must have room for one more beside it, which is tried before anything runs.
 pub(super) async fn open_beside(
     line: &Arc<Line>,
     limit: Duration,
-) -> Result<(Channel<Msg>, Slot), NodeError> {
+) -> Result<Option<(Channel<Msg>, Slot)>, NodeError> {
     let Some(channel) = open_within(line, limit).await? else {
         return Err(no_session());
     };
@@ -158,14 +159,11 @@ pub(super) async fn open_beside(
         Some(other) => drop(Opened(Some(other))),
         // A command of ours has it.
         None if line.channels.open.load(Ordering::SeqCst) > 0 => {}
-        None => {
-            let cause = "sshd allows one session a connection (MaxSessions 1), and this needs a \
-                         second one for the commands beside it";
-            return Err(NodeError::NoCommand { cause: cause.into() });
-        }
+        None => return Ok(None),
     }
     let slot = Slot { line: Arc::clone(line), permit: None };
-    opened.taken().map(|channel| (channel, slot)).ok_or_else(|| line.end.lost())
+    let channel = opened.taken().ok_or_else(|| line.lost())?;
+    Ok(Some((channel, slot)))
 }
 
 /// Asks for a session until there is room; `None` when there is none for us within `limit`.
@@ -198,7 +196,7 @@ enum Unopened {
 async fn request(line: &Arc<Line>, limit: Duration) -> Result<Channel<Msg>, Unopened> {
     let asked = Arc::clone(line);
     let open = async move { asked.handle.channel_open_session().await };
-    let lost = || Unopened::Refused(line.end.lost());
+    let lost = || Unopened::Refused(line.lost());
     match open_or_close(limit, open).await {
         Some(Ok(channel)) => Ok(channel),
         Some(Err(russh::Error::ChannelOpenFailure(why))) => Err(match why {

@@ -12,10 +12,12 @@ use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
+use super::Shared;
+use super::algorithms::Load;
 use super::channels::{self, Slot, TERM_GRACE};
 use super::line::Line;
 use super::wire::{NOISE_LIMIT, Noise, exec_text};
-use crate::node::{Command, Ended, Exit, Node, NodeError, Sink, Stage};
+use crate::node::{Command, Ended, Endpoint, Exit, Node, NodeError, Sink, Stage};
 use crate::text::one_line;
 
 /// Bytes of standard error that are kept. The rest is read and dropped: an unread channel would
@@ -28,6 +30,9 @@ const WORDS_SHOWN: usize = 300;
 /// A line to a node over SSH.
 pub struct SshNode {
     pub(super) line: Arc<Line>,
+    /// What made the line, for a command that needs one of its own.
+    pub(super) shared: Arc<Shared>,
+    pub(super) endpoint: Endpoint,
 }
 
 impl std::fmt::Debug for SshNode {
@@ -53,7 +58,15 @@ impl Node for SshNode {
         sink: &mut Sink<'_>,
     ) -> Result<Ended, NodeError> {
         let limit = command.time_limit();
-        let (channel, slot) = channels::open_beside(&self.line, limit).await?;
+        let (channel, slot) = match channels::open_beside(&self.line, limit).await? {
+            Some(opened) => opened,
+            // MaxSessions 1: it gets a connection of its own, as nobody may wait for its end.
+            None => {
+                let own = self.shared.connect(&self.endpoint, Load::Control).await?;
+                let (channel, slot, _) = channels::open(&own.line, limit).await?;
+                (channel, slot)
+            }
+        };
         let (mut running, write) = Running::new(channel, slot);
         let deadline = watch::Sender::new(Some(Instant::now() + limit));
         let stdin = async {
@@ -195,7 +208,7 @@ impl Running {
         };
         let line = &slot.line;
         let text = exec_text(line.channels.word(), command);
-        write.exec(true, text).await.map_err(|_| line.end.lost())?;
+        write.exec(true, text).await.map_err(|_| line.lost())?;
         let mut heard = Heard::new(line.channels.word(), command);
         let limit = command.output_limit();
         let stall = command.stall_limit();
@@ -225,7 +238,7 @@ impl Running {
         }
         self.closed = true;
         heard.end(|| match line.handle.is_closed() {
-            true => line.end.lost(),
+            true => line.lost(),
             false => NodeError::Lost { cause: "the command ended without an exit status".into() },
         })
     }

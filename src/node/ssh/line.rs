@@ -1,15 +1,14 @@
 //! One SSH connection: the socket, the handshake, and why it ended.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use russh::client;
 use russh::{AlgorithmKind, ChannelOpenFailure};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::channels::{self, Channels, Goodbyes};
 use super::gate::{End, Fault, Gate, Leashed};
@@ -25,13 +24,34 @@ pub(super) struct Line {
     pub(super) handle: client::Handle<Gate>,
     pub(super) end: Arc<End>,
     pub(super) channels: Channels,
+    /// `host:port`, for messages.
+    pub(super) address: String,
     /// The address at the other end of our own socket.
     pub(super) peer: Option<IpAddr>,
     /// The jump host this line goes through, kept open as long as it.
-    _via: Option<Arc<Line>>,
+    via: Option<Arc<Line>>,
     /// russh's session task outlives its handle while a server stalls in a key exchange or does
     /// not read. Letting go of this ends its socket, and so the task.
     _leash: oneshot::Sender<()>,
+}
+
+impl Line {
+    /// Returns the error for this line when it is gone.
+    ///
+    /// The end of the line to a jump host is that of all that go through it, which say no more
+    /// than that they closed.
+    pub(super) fn lost(&self) -> NodeError {
+        match &self.via {
+            Some(via) if via.handle.is_closed() => {
+                let cause = match via.lost() {
+                    NodeError::Lost { cause } => cause,
+                    other => other.to_string(),
+                };
+                NodeError::Lost { cause: format!("the jump host {}: {cause}", via.address) }
+            }
+            Some(_) | None => self.end.lost(),
+        }
+    }
 }
 
 /// Why an attempt to connect failed, and whether another one may help.
@@ -46,57 +66,6 @@ impl From<NodeError> for Failed {
     fn from(error: NodeError) -> Self {
         Self::Finally(error)
     }
-}
-
-/// Makes the TCP connection.
-///
-/// All addresses of the name are tried in turn, each for its share of the time that is left.
-pub(super) async fn dial(settings: &Settings) -> Result<TcpStream, NodeError> {
-    let limit = settings.connect_timeout;
-    let address = settings.address();
-    let timed_out = || NodeError::TimedOut { stage: Stage::Connect, after: limit };
-    let unreachable = |error: &std::io::Error| NodeError::Unreachable {
-        address: address.clone(),
-        cause: one_line(error.to_string().as_bytes(), WORDS_SHOWN),
-    };
-    let deadline = Instant::now() + limit;
-    let lookup = tokio::net::lookup_host((settings.host.as_str(), settings.port));
-    let found: Vec<SocketAddr> = match timeout(limit, lookup).await {
-        Ok(Ok(found)) => found.collect(),
-        Ok(Err(error)) => return Err(unreachable(&error)),
-        Err(_) => {
-            let cause = format!("its name was not resolved within {limit:?}");
-            return Err(NodeError::Unreachable { address, cause });
-        }
-    };
-    let (mut refused, mut silent, mut other) = (false, false, None);
-    for (index, peer) in found.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(found.len() - index).unwrap_or(u32::MAX);
-        match timeout(share, TcpStream::connect(peer)).await {
-            Ok(Ok(stream)) => {
-                // Nagle's algorithm makes an exec of 2 ms one of 44 ms.
-                stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                refused = true;
-            }
-            Ok(Err(error)) => other = Some(unreachable(&error)),
-            Err(_) => silent = true,
-        }
-    }
-    // What says most about the host comes first.
-    Err(if refused {
-        NodeError::Refused { address }
-    } else if silent {
-        timed_out()
-    } else {
-        other.unwrap_or_else(|| NodeError::Unreachable {
-            address: address.clone(),
-            cause: "its name has no address".into(),
-        })
-    })
 }
 
 /// Opens a way to a host through a jump host.
@@ -128,7 +97,8 @@ pub(super) async fn tunnel(
             }
         })),
         Ok(Some(Err(_)) | None) => {
-            Err(unreachable(&format!("the line to the jump host was lost: {}", via.end.cause())))
+            let lost = NodeError::Lost { cause: via.end.cause() };
+            Err(unreachable(&format!("the jump host {}: {lost}", via.address)))
         }
         Err(_) => Err(NodeError::TimedOut { stage: Stage::Connect, after: limit }),
     }
@@ -156,12 +126,13 @@ impl Greeting {
         let (leash, held) = oneshot::channel();
         let first_words = Arc::new(Mutex::new(Vec::new()));
         let end = Arc::clone(&self.gate.end);
+        let address = self.gate.settings.address();
         let stream = Leashed::new(stream, held, Arc::clone(&first_words));
         let limit = self.limit;
         match timeout(limit, client::connect_stream(self.config, stream, self.gate)).await {
             Ok(Ok(handle)) => {
                 let channels = Channels::new(self.goodbyes);
-                Ok(Line { handle, end, channels, peer, _via: via, _leash: leash })
+                Ok(Line { handle, end, channels, address, peer, via, _leash: leash })
             }
             Ok(Err(Fault::Node(error))) => Err(Failed::Finally(error)),
             Ok(Err(Fault::Russh(error))) => {

@@ -10,6 +10,7 @@ mod auth;
 pub(super) mod chance;
 mod channels;
 mod config;
+mod dial;
 mod exec;
 mod gate;
 mod host_keys;
@@ -19,6 +20,7 @@ mod known_hosts;
 mod line;
 mod offers;
 mod pattern;
+mod proxy;
 mod settings;
 mod source;
 mod tokens;
@@ -181,12 +183,33 @@ impl Connect for Ssh {
     }
 }
 
+/// Greets a server whose way is a program. The connecting is the program's, so the time for it is
+/// added to the handshake's.
+async fn through(
+    mut greeting: line::Greeting,
+    command: &str,
+    settings: &Settings,
+) -> Result<Line, Failed> {
+    greeting.limit += settings.connect_timeout;
+    let proxy = proxy::Proxy::start(command)?;
+    let words = proxy.words();
+    greeting.over(proxy, None, None).await.map_err(|failed| match failed {
+        Failed::Early(error) => Failed::Early(proxy::named(error, settings, &words)),
+        Failed::Finally(error) => Failed::Finally(proxy::named(error, settings, &words)),
+    })
+}
+
 impl Shared {
-    async fn connect(&self, endpoint: &Endpoint, load: Load) -> Result<SshNode, NodeError> {
+    async fn connect(
+        self: &Arc<Self>,
+        endpoint: &Endpoint,
+        load: Load,
+    ) -> Result<SshNode, NodeError> {
         let settings = Arc::new(self.resolver.settle(endpoint).await?);
         let via = self.last_jump(&settings, endpoint, load).await?;
         let line = self.line(&settings, via.as_ref(), load).await?;
-        Ok(SshNode { line: Arc::new(line) })
+        let (shared, endpoint) = (Arc::clone(self), endpoint.clone());
+        Ok(SshNode { line: Arc::new(line), shared, endpoint })
     }
 
     /// Makes a line that is logged in, with the retries that are safe: nothing was asked of the
@@ -249,7 +272,10 @@ impl Shared {
             let stream = line::tunnel(via, settings).await?;
             return greeting.over(stream, None, Some(Arc::clone(via))).await;
         }
-        let stream = line::dial(settings).await?;
+        if let Some(command) = &settings.proxy_command {
+            return through(greeting, command, settings).await;
+        }
+        let stream = dial::dial(settings).await?;
         let peer = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
         greeting.over(stream, peer, None).await
     }
