@@ -326,8 +326,8 @@ pub struct Scheduling {
     /// And at least this long after the end of a turn
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = span)]
     pub rest: Duration,
-    /// How many nodes at once [default: 1; with --strategy rack, topology, all, --per-rack, --per-dc:
-    /// what these allow, at most 32; with --waves: a wave; with --dc-parallel: one of each data
+    /// How many nodes at once [default: 1; with --strategy rack, topology, all, --per-rack, --per-dc,
+    /// --per-jump: what these allow, at most 32; with --waves: a wave; with --dc-parallel: one of each data
     /// centre]
     #[arg(long, value_name = "N", value_parser = in_flight)]
     pub max_in_flight: Option<usize>,
@@ -462,6 +462,10 @@ pub struct Ssh {
         help = "Jump host, [USER@]HOST[:PORT]; repeatable, the first hop first; none for none"
     )]
     pub jump: Vec<String>,
+    /// How many nodes behind one jump host at once
+    #[arg(long, value_name = "N", value_parser = in_flight)]
+    #[serde(default)]
+    pub per_jump: Option<usize>,
     /// ssh_config in place of ~/.ssh/config and /etc/ssh/ssh_config; `none` for none
     #[arg(short = 'F', long, value_name = "FILE")]
     pub ssh_config: Option<PathBuf>,

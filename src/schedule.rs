@@ -39,6 +39,9 @@ pub struct Place {
     pub dc: String,
     /// Its rack; two data centres may use the same name for racks of theirs.
     pub rack: String,
+    /// The jump host it is reached through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jump: Option<String>,
 }
 
 /// How a node ended.

@@ -38,6 +38,10 @@ impl Connect for Fleet {
         }
         Ok(Host { name: endpoint.host.clone(), asked: Arc::clone(&self.asked) })
     }
+
+    async fn behind(&self, endpoint: &Endpoint) -> Option<String> {
+        endpoint.host.contains("inside").then(|| "bastion".to_owned())
+    }
 }
 
 impl Node for Host {
@@ -90,12 +94,21 @@ impl Node for Host {
 
 /// Audits `hosts`; returns the result, what was asked, and when each host was done with.
 async fn ask(hosts: &[&str], in_flight: usize) -> (Result, Vec<String>, Vec<(String, Duration)>) {
+    ask_behind(hosts, in_flight, None).await
+}
+
+async fn ask_behind(
+    hosts: &[&str],
+    in_flight: usize,
+    per_jump: Option<usize>,
+) -> (Result, Vec<String>, Vec<(String, Duration)>) {
     let nodes: Vec<NodeSpec> = hosts
         .iter()
         .map(|host| NodeSpec::at(Endpoint { host: (*host).to_owned(), ..Endpoint::default() }))
         .collect();
     let limits = Limits { nodetool: Duration::from_secs(20), files: Duration::from_secs(60) };
-    let order = Order { nodes: nodes.clone(), ring: RingFrom::Ask(nodes), in_flight, limits };
+    let ring = RingFrom::Ask(nodes.clone());
+    let order = Order { nodes, ring, in_flight, per_jump, limits };
     let asked = Arc::new(Mutex::new(Vec::new()));
     let fleet = Arc::new(Fleet { asked: Arc::clone(&asked) });
     let (events, mut told) = mpsc::unbounded_channel();
@@ -128,6 +141,17 @@ async fn nodes_that_say_nothing_delay_neither_the_ring_nor_the_others() {
     let last = times.last().unwrap().1;
     assert!(last < HANDSHAKE * 2, "all were done after {last:?}");
     assert_eq!(result.nodes[0].facts.live.why().map(|why| why.kind), Some(WhyKind::TimedOut));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_are_asked_behind_one_jump_host_than_may_be() {
+    let hosts = ["silent-inside-1", "silent-inside-2", "silent-inside-3", "silent-4", "good"];
+    let (_, _, times) = ask_behind(&hosts, 64, Some(2)).await;
+    let done = |name: &str| times.iter().find(|(host, _)| host == name).unwrap().1;
+    let late = hosts[..3].iter().filter(|name| done(name) >= HANDSHAKE * 2).count();
+    assert_eq!(late, 1, "the third behind the jump host waits for a place: {times:?}");
+    assert!(done("silent-4") < HANDSHAKE * 2, "{times:?}");
+    assert!(done("good") < HANDSHAKE, "the ring is asked of it at once: {times:?}");
 }
 
 #[tokio::test(start_paused = true)]

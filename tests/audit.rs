@@ -35,6 +35,7 @@ async fn replay(folder: &Path) -> Audit {
         nodes: inventory.nodes.clone(),
         ring: RingFrom::Ask(inventory.nodes),
         in_flight: 32,
+        per_jump: None,
         limits: Limits { nodetool: Duration::from_secs(20), files: Duration::from_secs(300) },
     };
     let (events, _) = mpsc::unbounded_channel();

@@ -99,6 +99,7 @@ impl Tree {
             nodes: vec![spec],
             ring: RingFrom::Ask(Vec::new()),
             in_flight: 1,
+            per_jump: None,
             limits: Limits { nodetool: Duration::from_secs(2), files: Duration::from_secs(30) },
         };
         let (events, _) = mpsc::unbounded_channel();

@@ -31,7 +31,7 @@ pub(super) async fn run(options: cli::Audit) -> Result<Exit, Fault> {
     let work = async {
         let mut stop_early = signals_stop.clone();
         let (cluster, order, is_wanted) = tokio::select! {
-            order = order(source, &connector, &options.asking) => order?,
+            order = order(source, &connector, &options.asking, options.ssh.per_jump) => order?,
             () = run::audit::stopped(&mut stop_early) => return Ok(Exit::Interrupted),
         };
         let (events, shown) = mpsc::unbounded_channel();
@@ -63,6 +63,7 @@ async fn order(
     source: Source,
     connector: &Arc<Connector>,
     asking: &cli::Asking,
+    per_jump: Option<usize>,
 ) -> Result<(Option<String>, Order, IsWanted), Fault> {
     let Source { inventory, via, selection } = source;
     let limits = load::limits(asking);
@@ -75,7 +76,7 @@ async fn order(
         if let Some(itself) = itself(&nodes, &told) {
             told.by = itself;
         }
-        let order = Order { nodes, ring: RingFrom::Known(told), in_flight, limits };
+        let order = Order { nodes, ring: RingFrom::Known(told), in_flight, per_jump, limits };
         // All members are nodes of their own here.
         return Ok((None, order, Box::new(|_| false)));
     };
@@ -85,7 +86,7 @@ async fn order(
     let mut to_ask: Vec<NodeSpec> = first.collect();
     let nodes = load::select(&selection, inventory.nodes.clone())?;
     to_ask.extend(nodes.iter().cloned());
-    let order = Order { nodes, ring: RingFrom::Ask(to_ask), in_flight, limits };
+    let order = Order { nodes, ring: RingFrom::Ask(to_ask), in_flight, per_jump, limits };
     let all = inventory.nodes;
     let is_wanted = Box::new(move |member: &Member| is_wanted(&selection, &all, member));
     Ok((Some(inventory.cluster), order, is_wanted))

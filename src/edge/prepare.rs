@@ -41,6 +41,7 @@ pub(super) struct Wish<'a> {
     pub(super) scheduling: &'a cli::Scheduling,
     pub(super) job: &'a Job,
     pub(super) asking: &'a cli::Asking,
+    pub(super) per_jump: Option<usize>,
     pub(super) seed: u64,
 }
 
@@ -49,7 +50,7 @@ pub(super) async fn prepare(
     connector: &Arc<Connector>,
     ordered: &Ordered,
 ) -> Result<Prepared, Fault> {
-    let Ordered { scheduling, job, asking, .. } = ordered;
+    let Ordered { scheduling, job, asking, ssh, .. } = ordered;
     let mut targets = targets::find(source, connector, asking, job.needs_cassandra()).await?;
     let tokens = match scheduling.order {
         Order::Ring => tokens(connector, &targets, asking).await?,
@@ -65,7 +66,8 @@ pub(super) async fn prepare(
     targets.entries = order.iter().map(|at| targets.entries[*at].clone()).collect();
     let canary = targets.canary(&scheduling.canary)?;
     let up = targets.up(&scheduling.allow_down)?;
-    schedule(connector, targets, &canary, up, &Wish { scheduling, job, asking, seed: seed() }).await
+    let wish = Wish { scheduling, job, asking, per_jump: ssh.per_jump, seed: seed() };
+    schedule(connector, targets, &canary, up, &wish).await
 }
 
 /// Makes the schedule of these nodes, in their order.
@@ -92,11 +94,16 @@ pub(super) async fn schedule(
     let canary: BTreeSet<usize> =
         (0..entries.len()).filter(|at| canary.contains(&entries[*at].place.address)).collect();
     let scheduling = wish.scheduling;
-    let mut rules = rules(scheduling, wish.job, &canary, wish.seed);
+    let mut rules = rules(wish, &canary);
     if rules.strategy == Strategy::Topology {
         rules.apart = apart(connector, entries, wish.asking).await?;
     }
-    let places = entries.iter().map(slot).collect();
+    let mut places: Vec<Place> = entries.iter().map(slot).collect();
+    if wish.per_jump.is_some() {
+        for (place, entry) in places.iter_mut().zip(entries.iter()) {
+            place.jump = connector.behind(&entry.spec.endpoint).await;
+        }
+    }
     let mut schedule =
         Schedule::new(rules, places).map_err(|error| Fault::usage(error.to_string()))?;
     resume::skip_down(&mut schedule, entries, wish.job);
@@ -104,13 +111,15 @@ pub(super) async fn schedule(
     Ok(Prepared { targets, schedule, canary, up, seed, scheduling })
 }
 
-fn rules(scheduling: &cli::Scheduling, job: &Job, canary: &BTreeSet<usize>, seed: u64) -> Rules {
+fn rules(wish: &Wish<'_>, canary: &BTreeSet<usize>) -> Rules {
+    let Wish { scheduling, job, per_jump, seed, .. } = *wish;
     let allows_several =
         matches!(scheduling.strategy, Some(Strategy::Rack | Strategy::Topology | Strategy::All));
     let allows_several = allows_several
         || !scheduling.waves.is_empty()
         || !scheduling.per_dc.is_empty()
         || scheduling.per_rack.is_some()
+        || per_jump.is_some()
         || scheduling.dc_parallel;
     let default = if allows_several { MOST_IN_FLIGHT } else { 1 };
     let max_in_flight = scheduling.max_in_flight.unwrap_or(default);
@@ -136,6 +145,7 @@ fn rules(scheduling: &cli::Scheduling, job: &Job, canary: &BTreeSet<usize>, seed
         seed,
         max_in_flight,
         per_rack: scheduling.per_rack,
+        per_jump,
         rest: scheduling.rest,
         per_dc: scheduling.per_dc.iter().find(|limit| limit.dc.is_none()).map(|limit| limit.most),
         of_dc: scheduling
@@ -157,7 +167,7 @@ fn rules(scheduling: &cli::Scheduling, job: &Job, canary: &BTreeSet<usize>, seed
 fn slot(entry: &Entry) -> Place {
     // A rack that is not known is nobody else's.
     let rack = entry.place.rack.clone().unwrap_or_else(|| format!("of {}", entry.name()));
-    Place { dc: entry.place.dc.clone().unwrap_or_default(), rack }
+    Place { dc: entry.place.dc.clone().unwrap_or_default(), rack, jump: None }
 }
 
 /// Which nodes share replicas, by their numbers.

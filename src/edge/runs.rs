@@ -220,6 +220,7 @@ async fn prepare(
         scheduling: &kept.scheduling,
         job: &fleet.begun.job,
         asking: &kept.asking,
+        per_jump: kept.ssh.per_jump,
         seed: fleet.begun.seed,
     };
     let mut prepared = prepare::schedule(connector, targets, &canary, up, &wish).await?;

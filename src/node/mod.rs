@@ -55,6 +55,12 @@ pub trait Connect: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Node, NodeError>> + Send {
         self.connect(endpoint)
     }
+
+    /// Returns the jump host that `endpoint` is reached through, the last one of several; `None`
+    /// when there is none, or when it cannot be told.
+    fn behind(&self, _endpoint: &Endpoint) -> impl Future<Output = Option<String>> + Send {
+        async { None }
+    }
 }
 
 /// A line to one node, on which several commands may run at once.

@@ -55,6 +55,10 @@ impl<C: Connect> Connect for Recorder<C> {
     async fn connect_bulk(&self, endpoint: &Endpoint) -> Result<Self::Node, NodeError> {
         self.recorded(endpoint, self.inner.connect_bulk(endpoint).await?)
     }
+
+    async fn behind(&self, endpoint: &Endpoint) -> Option<String> {
+        self.inner.behind(endpoint).await
+    }
 }
 
 impl<C> Recorder<C> {

@@ -9,7 +9,7 @@ use super::lines::Lines;
 use super::look::{is_doubtful, settle_doubt};
 use super::peers;
 use super::ring::{self, Told};
-use super::turns::in_turn;
+use super::turns::{Behind, in_turn};
 use crate::audit::{Surveyed, Verdict};
 use crate::cassandra::fact::{Fact, Why, WhyKind};
 use crate::cassandra::facts::Facts;
@@ -29,6 +29,8 @@ pub struct Order {
     pub ring: RingFrom,
     /// How many nodes are asked at once.
     pub in_flight: usize,
+    /// How many of those behind one jump host.
+    pub per_jump: Option<usize>,
     /// How long each command may take.
     pub limits: Limits,
 }
@@ -55,6 +57,7 @@ pub struct Result {
 struct Shared<C: Connect> {
     lines: Lines<C>,
     turns: Semaphore,
+    behind: Behind,
     limits: Limits,
     events: mpsc::UnboundedSender<Event>,
     /// The ring, once it is known or given up.
@@ -76,7 +79,7 @@ pub async fn audit<C: Connect>(
     events: mpsc::UnboundedSender<Event>,
     mut stop: watch::Receiver<bool>,
 ) -> Result {
-    let Order { nodes, ring, in_flight, limits } = order;
+    let Order { nodes, ring, in_flight, per_jump, limits } = order;
     let to_ask = match &ring {
         RingFrom::Known(_) => &[][..],
         RingFrom::Ask(specs) => specs.as_slice(),
@@ -84,9 +87,11 @@ pub async fn audit<C: Connect>(
     let endpoints = nodes.iter().chain(to_ask).map(|spec| spec.endpoint.clone());
     let (ring_told, ring_known) = watch::channel(None);
     let (proven, proven_nodes) = mpsc::unbounded_channel();
+    let behind = Behind::of(&*connector, &nodes, per_jump).await;
     let shared = Arc::new(Shared {
         lines: Lines::new(connector, endpoints),
         turns: Semaphore::new(in_flight.max(1)),
+        behind,
         limits,
         events,
         ring: ring_known.clone(),
@@ -200,7 +205,10 @@ async fn job<C: Connect>(
         shared.tell(Event::Started { node: name.clone() });
         ask_node(shared, spec, proven).await
     };
+    // Unlike a turn it is kept by a node that hangs: the jump host has its connection to carry.
+    let place = shared.behind.place(&endpoint).await;
     let node = in_turn(&shared.turns, work).await;
+    drop(place);
     shared.lines.let_go(&endpoint).await;
     let (verdict, reason) = Verdict::of(&node.facts.live, &node.facts.configured());
     shared.tell(Event::Finished { node: name, verdict, reason });

@@ -1,10 +1,15 @@
 //! Turns: how many nodes are asked at once, without one that hangs keeping the others waiting.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::inventory::NodeSpec;
+use crate::node::{Connect, Endpoint};
 
 /// A node that has not answered after this long no longer counts as being asked: its turn goes
 /// to the next, while it may still answer until its own time limits. An ordinary survey takes 1
@@ -23,10 +28,38 @@ pub(super) async fn in_turn<W: Future>(turns: &Semaphore, work: W) -> W::Output 
     work.await
 }
 
+/// Places behind jump hosts, where their number is limited.
+#[derive(Default)]
+pub(super) struct Behind(HashMap<Endpoint, Arc<Semaphore>>);
+
+impl Behind {
+    /// Returns `most` places behind each jump host of these nodes; as many as are wanted for none.
+    pub(super) async fn of<C: Connect>(
+        connector: &C,
+        nodes: &[NodeSpec],
+        most: Option<usize>,
+    ) -> Self {
+        let Some(most) = most else { return Self::default() };
+        let (mut places, mut jumps) = (HashMap::new(), HashMap::new());
+        for node in nodes {
+            if let Some(jump) = connector.behind(&node.endpoint).await {
+                let jump = jumps.entry(jump).or_insert_with(|| Arc::new(Semaphore::new(most)));
+                places.insert(node.endpoint.clone(), Arc::clone(jump));
+            }
+        }
+        Self(places)
+    }
+
+    /// Waits for a place for a node; none is needed for one that is reached without a jump host.
+    pub(super) async fn place(&self, endpoint: &Endpoint) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.0.get(endpoint)?.acquire().await.ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     #[tokio::test(start_paused = true)]
     async fn nodes_that_hang_delay_the_others_by_no_more_than_their_patience() {

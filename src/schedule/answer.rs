@@ -68,6 +68,13 @@ pub enum Hold {
         /// The most that may be.
         limit: usize,
     },
+    /// As many nodes behind the next one's jump host are in flight as may be.
+    PerJump {
+        /// A node behind that jump host.
+        node: usize,
+        /// The most that may be.
+        limit: usize,
+    },
     /// Another rack has its turn.
     Rack {
         /// A node of the other rack.
@@ -133,6 +140,7 @@ impl Hold {
             Self::InFlight { .. } => None,
             Self::PerRack { node, .. }
             | Self::PerDc { node, .. }
+            | Self::PerJump { node, .. }
             | Self::Rack { node }
             | Self::Replicas { node }
             | Self::Canary { node }
@@ -162,6 +170,9 @@ impl fmt::Display for Hold {
             }
             Self::PerDc { limit, .. } => {
                 write!(f, "{} of its data centre in flight, no more may be", nodes(*limit))
+            }
+            Self::PerJump { limit, .. } => {
+                write!(f, "{} behind its jump host in flight, no more may be", nodes(*limit))
             }
             Self::Rack { .. } => f.write_str("a node of another rack is in flight"),
             Self::Replicas { .. } => {
@@ -207,6 +218,7 @@ mod tests {
             Hold::InFlight { limit: 1 },
             Hold::PerRack { node: 4, limit: 2 },
             Hold::PerDc { node: 4, limit: 3 },
+            Hold::PerJump { node: 4, limit: 3 },
             Hold::Rack { node: 4 },
             Hold::Replicas { node: 4 },
             Hold::Canary { node: 4 },

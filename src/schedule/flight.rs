@@ -15,16 +15,20 @@ pub(super) struct Flight {
     per_rack: Option<usize>,
     /// For each data centre, the most of it.
     per_dc: Vec<Option<usize>>,
+    per_jump: Option<usize>,
     dc_parallel: bool,
     /// Number of each node's rack; racks of two data centres are never the same.
     rack: Vec<usize>,
     /// Number of each node's data centre.
     dc: Vec<usize>,
+    /// Number of each node's jump host; `None` for one that is reached without.
+    jump: Vec<Option<usize>>,
     /// For each node, who may not be in flight beside it.
     apart: Vec<Vec<usize>>,
     all: Vec<usize>,
     in_rack: Vec<Vec<usize>>,
     in_dc: Vec<Vec<usize>>,
+    behind: Vec<Vec<usize>>,
     /// For each node, who of `apart` is in flight.
     beside: Vec<Vec<usize>>,
 }
@@ -34,18 +38,23 @@ impl Flight {
         let (rack, racks) =
             numbered(places.iter().map(|place| (place.dc.as_str(), place.rack.as_str())));
         let (dc, dcs) = numbered(places.iter().map(|place| place.dc.as_str()));
+        let (number, jumps) = numbered(places.iter().map(|place| place.jump.as_deref()));
+        let jump = places.iter().zip(number).map(|(place, n)| place.jump.as_ref().map(|_| n));
         Self {
             strategy: rules.strategy,
             limit: rules.max_in_flight,
             per_rack: rules.per_rack,
+            per_jump: rules.per_jump,
             per_dc: limits(rules, places, &dc, dcs),
             dc_parallel: rules.dc_parallel,
             rack,
+            jump: jump.collect(),
             apart: both_ways(rules, &dc),
             dc,
             all: Vec::new(),
             in_rack: vec![Vec::new(); racks],
             in_dc: vec![Vec::new(); dcs],
+            behind: vec![Vec::new(); jumps],
             beside: vec![Vec::new(); places.len()],
         }
     }
@@ -59,6 +68,9 @@ impl Flight {
         self.all.push(node);
         self.in_rack[self.rack[node]].push(node);
         self.in_dc[self.dc[node]].push(node);
+        if let Some(jump) = self.jump[node] {
+            self.behind[jump].push(node);
+        }
         for &other in &self.apart[node] {
             self.beside[other].push(node);
         }
@@ -69,6 +81,9 @@ impl Flight {
         others(&mut self.all);
         others(&mut self.in_rack[self.rack[node]]);
         others(&mut self.in_dc[self.dc[node]]);
+        if let Some(jump) = self.jump[node] {
+            others(&mut self.behind[jump]);
+        }
         for &other in &self.apart[node] {
             others(&mut self.beside[other]);
         }
@@ -108,12 +123,14 @@ impl Flight {
         }
     }
 
-    /// The numbers in its rack and its data centre.
+    /// The numbers in its rack and its data centre, and behind its jump host.
     fn place(&self, node: usize) -> Option<Hold> {
         let rack = full(&self.in_rack[self.rack[node]], self.per_rack);
         let dc = full(&self.in_dc[self.dc[node]], self.per_dc[self.dc[node]]);
+        let jump = self.jump[node].and_then(|jump| full(&self.behind[jump], self.per_jump));
         rack.map(|(node, limit)| Hold::PerRack { node, limit })
             .or(dc.map(|(node, limit)| Hold::PerDc { node, limit }))
+            .or(jump.map(|(node, limit)| Hold::PerJump { node, limit }))
     }
 }
 

@@ -57,7 +57,10 @@ mod tests {
     use super::*;
 
     fn places(names: &[(&str, &str)]) -> Vec<Place> {
-        names.iter().map(|(dc, rack)| Place { dc: (*dc).into(), rack: (*rack).into() }).collect()
+        names
+            .iter()
+            .map(|(dc, rack)| Place { dc: (*dc).into(), rack: (*rack).into(), jump: None })
+            .collect()
     }
 
     #[test]

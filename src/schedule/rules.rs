@@ -67,6 +67,9 @@ pub struct Rules {
     pub per_dc: Option<usize>,
     /// The same for data centres by their names, in place of `per_dc`.
     pub of_dc: BTreeMap<String, usize>,
+    /// The most nodes in flight behind one jump host.
+    #[serde(default)]
+    pub per_jump: Option<usize>,
     /// Whether data centres go side by side: the strategy then looks at each by itself.
     pub dc_parallel: bool,
     /// Which nodes may be in flight together.
@@ -98,6 +101,7 @@ impl Default for Rules {
             max_in_flight: 1,
             per_rack: None,
             per_dc: None,
+            per_jump: None,
             of_dc: BTreeMap::new(),
             dc_parallel: false,
             strategy: Strategy::One,
@@ -155,6 +159,7 @@ impl Rules {
             ("at all", Some(self.max_in_flight)),
             ("per rack", self.per_rack),
             ("per data centre", self.per_dc),
+            ("per jump host", self.per_jump),
             ("per data centre", self.of_dc.values().min().copied()),
         ];
         if let Some((scope, _)) = most.into_iter().find(|(_, most)| *most == Some(0)) {

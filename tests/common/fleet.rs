@@ -334,7 +334,7 @@ fn up(ring: &Ring) -> Vec<String> {
 
 fn slot(entry: &Entry) -> Place {
     let word = |word: &Option<String>| word.clone().unwrap_or_default();
-    Place { dc: word(&entry.place.dc), rack: word(&entry.place.rack) }
+    Place { dc: word(&entry.place.dc), rack: word(&entry.place.rack), jump: None }
 }
 
 /// A run that can be worked on: all but the door.

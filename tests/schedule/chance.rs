@@ -22,8 +22,10 @@ fn share() -> impl Strategy<Value = Share> {
 }
 
 fn place() -> impl Strategy<Value = Place> {
-    (select(vec!["a", "b"]), select(vec!["r1", "r2", "r3"]))
-        .prop_map(|(dc, rack)| Place { dc: dc.into(), rack: rack.into() })
+    let jump = option::of(select(vec!["east", "west"]));
+    (select(vec!["a", "b"]), select(vec!["r1", "r2", "r3"]), jump).prop_map(|(dc, rack, jump)| {
+        Place { dc: dc.into(), rack: rack.into(), jump: jump.map(str::to_owned) }
+    })
 }
 
 fn any_ending() -> BoxedStrategy<Ending> {
@@ -62,7 +64,14 @@ fn rules(total: usize) -> impl Strategy<Value = Rules> {
         Just(BTreeMap::new()),
         (1..3_usize).prop_map(|most| BTreeMap::from([("a".to_owned(), most)])),
     ];
-    let limits = (1..6_usize, option::of(1..3_usize), option::of(1..4_usize), of_dc, any::<bool>());
+    let limits = (
+        1..6_usize,
+        option::of(1..3_usize),
+        option::of(1..4_usize),
+        of_dc,
+        any::<bool>(),
+        option::of(1..3_usize),
+    );
     let together = select(vec![Together::One, Together::Rack, Together::Topology, Together::All]);
     let apart = prop_oneof![1 => Just(Vec::new()), 4 => vec(nodes(total, 2), total)];
     let canary = (prop_oneof![Just(BTreeSet::new()), nodes(total, 3)], after_canary());
@@ -78,6 +87,7 @@ fn rules(total: usize) -> impl Strategy<Value = Rules> {
             per_dc: limits.2,
             of_dc: limits.3,
             dc_parallel: limits.4,
+            per_jump: limits.5,
             strategy,
             apart,
             canary: canary.into_iter().collect(),
@@ -144,7 +154,7 @@ proptest! {
             strategy: Together::All,
             ..Rules::default()
         };
-        let place = Place { dc: "a".into(), rack: "r".into() };
+        let place = Place { dc: "a".into(), rack: "r".into(), jump: None };
         let schedule = Schedule::new(rules, vec![place; total]).unwrap();
         let starts = schedule.forecast(Duration::from_secs(5));
         prop_assert_eq!(starts.len(), total);

@@ -185,6 +185,7 @@ impl Play<'_> {
             Hold::InFlight { .. }
             | Hold::PerRack { .. }
             | Hold::PerDc { .. }
+            | Hold::PerJump { .. }
             | Hold::Rack { .. } => {}
         }
         self.now = self.first_end().unwrap();
@@ -251,19 +252,23 @@ impl Play<'_> {
 
     /// Whether `node` and those in flight keep every limit together.
     fn fits(&self, node: usize) -> bool {
-        let Rules { max_in_flight, per_rack, per_dc, of_dc, dc_parallel, strategy, .. } =
-            &self.plot.rules;
+        let Rules {
+            max_in_flight, per_rack, per_dc, per_jump, of_dc, dc_parallel, strategy, ..
+        } = &self.plot.rules;
         let per_dc = of_dc.get(&self.plot.places[node].dc).or(per_dc.as_ref());
         let meets = |other: &usize| {
             !dc_parallel || self.plot.places[*other].dc == self.plot.places[node].dc
         };
         let place = |node: usize| &self.plot.places[node];
+        let rack = |node: usize| (&place(node).dc, &place(node).rack);
         let flying: Vec<usize> = self.flight.iter().map(|(node, ..)| *node).collect();
         let same_dc = flying.iter().filter(|n| place(**n).dc == place(node).dc).count();
-        let same_rack = flying.iter().filter(|n| place(**n) == place(node)).count();
+        let same_rack = flying.iter().filter(|n| rack(**n) == rack(node)).count();
+        let same_jump = flying.iter().filter(|n| place(**n).jump == place(node).jump).count();
         flying.len() < *max_in_flight
             && per_rack.is_none_or(|most| same_rack < most)
             && per_dc.is_none_or(|most| same_dc < *most)
+            && (place(node).jump.is_none() || per_jump.is_none_or(|most| same_jump < most))
             && match strategy {
                 Strategy::One => !flying.iter().any(meets),
                 Strategy::Rack => same_rack == flying.iter().filter(|n| meets(n)).count(),

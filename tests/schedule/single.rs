@@ -14,11 +14,12 @@ fn s(seconds: u64) -> Duration {
 
 /// A schedule of nodes at `dc/rack`.
 fn schedule(rules: Rules, places: &[&str]) -> Schedule {
-    let place = |text: &&str| {
-        let (dc, rack) = text.split_once('/').unwrap();
-        Place { dc: dc.into(), rack: rack.into() }
-    };
-    Schedule::new(rules, places.iter().map(place).collect()).unwrap()
+    Schedule::new(rules, places.iter().copied().map(place).collect()).unwrap()
+}
+
+fn place(text: &str) -> Place {
+    let (dc, rack) = text.split_once('/').unwrap();
+    Place { dc: dc.into(), rack: rack.into(), jump: None }
 }
 
 /// As many as wanted in flight, no rule but those added.
@@ -73,6 +74,22 @@ fn a_node_whose_rack_is_busy_is_overtaken_by_the_first_that_may_start() {
     ring.ended(0, Ending::Fine, s(1));
     started(&mut ring, 1, s(1));
     assert_eq!(ring.next(s(1)), held(Hold::PerDc { node: 2, limit: 2 }));
+}
+
+#[test]
+fn so_many_behind_one_jump_host_and_no_more() {
+    let mut places: Vec<_> = ["a/1", "a/2", "b/1", "b/2"].map(place).into();
+    for (place, jump) in places.iter_mut().zip([Some("east"), Some("east"), Some("west"), None]) {
+        place.jump = jump.map(str::to_owned);
+    }
+    let mut ring = Schedule::new(Rules { per_jump: Some(1), ..free() }, places).unwrap();
+    started(&mut ring, 0, s(0));
+    started(&mut ring, 2, s(0));
+    // One that is reached without a jump host waits for none.
+    started(&mut ring, 3, s(0));
+    assert_eq!(ring.next(s(0)), held(Hold::PerJump { node: 0, limit: 1 }));
+    ring.ended(0, Ending::Fine, s(1));
+    started(&mut ring, 1, s(1));
 }
 
 #[test]

@@ -181,6 +181,10 @@ impl Connect for Ssh {
     async fn connect_bulk(&self, endpoint: &Endpoint) -> Result<SshNode, NodeError> {
         self.shared.connect(endpoint, Load::Bulk).await
     }
+
+    async fn behind(&self, endpoint: &Endpoint) -> Option<String> {
+        self.shared.resolver.settle(endpoint).await.ok()?.jumps.pop()
+    }
 }
 
 /// Greets a server whose way is a program. The connecting is the program's, so the time for it is
