@@ -1,6 +1,7 @@
 //! The command line. The doc comments are the help.
 
 pub mod haul;
+pub mod ssh_check;
 pub mod store;
 
 use std::path::PathBuf;
@@ -68,6 +69,8 @@ pub enum Verb {
     Resume(Resume),
     /// Tell what a store holds, check it, copy sets out of it
     Store(store::Store),
+    /// Go the way to a node step by step: settings, host keys, login, and what to do about a fault
+    SshCheck(ssh_check::SshCheck),
     /// Print completions for a shell
     Completions {
         /// The shell.

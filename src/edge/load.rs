@@ -48,9 +48,22 @@ pub(super) fn source(fleet: &cli::Fleet, ssh: &cli::Ssh) -> Result<Source, Fault
     }
     let via = match &fleet.via {
         None => None,
-        Some(text) => Some(via(text, inventory.as_ref(), ssh)?),
+        Some(text) => Some(one(text, inventory.as_ref(), ssh, "--via")?),
     };
     Ok(Source { inventory, via, selection })
+}
+
+/// Reads the inventory that is named, or the default one if it is there.
+pub(super) fn optional(file: Option<&Path>, ssh: &cli::Ssh) -> Result<Option<Inventory>, Fault> {
+    let file = match file {
+        Some(file) => Some(file.to_owned()),
+        None => default_inventory().ok(),
+    };
+    let mut inventory = file.map(|file| read_inventory(&file)).transpose()?;
+    for node in inventory.iter_mut().flat_map(|inventory| &mut inventory.nodes) {
+        put_on_top(&mut node.endpoint, ssh);
+    }
+    Ok(inventory)
 }
 
 fn default_inventory() -> Result<PathBuf, Fault> {
@@ -105,13 +118,19 @@ fn put_on_top(endpoint: &mut Endpoint, ssh: &cli::Ssh) {
     }
 }
 
-/// The node of `--via`: one of the inventory by its name, else a host of its own.
-fn via(text: &str, inventory: Option<&Inventory>, ssh: &cli::Ssh) -> Result<NodeSpec, Fault> {
+/// One node: of the inventory by its name, else a host of its own. `what` named it.
+pub(super) fn one(
+    text: &str,
+    inventory: Option<&Inventory>,
+    ssh: &cli::Ssh,
+    what: &str,
+) -> Result<NodeSpec, Fault> {
     if let Some(node) = inventory.and_then(|inventory| inventory.node(text)) {
         return Ok(node.clone());
     }
-    let wrong =
-        || Fault::usage(format!("--via '{}' is no [USER@]HOST[:PORT]", crate::text::visible(text)));
+    let wrong = || {
+        Fault::usage(format!("{what} '{}' is no [USER@]HOST[:PORT]", crate::text::visible(text)))
+    };
     let (user, rest) = match text.rsplit_once('@') {
         Some((user, rest)) => (Some(user.to_owned()), rest),
         None => (None, text),
@@ -202,6 +221,12 @@ pub(super) fn connector(ssh: &cli::Ssh, asking: &cli::Asking) -> Result<Connecto
             Fault::usage(format!("cannot make the folder {}: {error}", folder.display()))
         })?;
     }
+    let ssh = self::ssh(ssh)?;
+    Ok(Recorder::new(ssh, asking.transcript.clone()))
+}
+
+/// Returns the built-in maker of lines.
+pub(super) fn ssh(ssh: &cli::Ssh) -> Result<ssh::Ssh, Fault> {
     let options = ssh::Options {
         config_file: ssh.ssh_config.clone(),
         accept_new_host_keys: ssh.accept_new_host_keys,
@@ -209,8 +234,7 @@ pub(super) fn connector(ssh: &cli::Ssh, asking: &cli::Asking) -> Result<Connecto
         ask: secrets::asker(&ssh.secrets)?,
         ..ssh::Options::default()
     };
-    let ssh = ssh::Ssh::new(options).map_err(|error| Fault::failed(error.to_string()))?;
-    Ok(Recorder::new(ssh, asking.transcript.clone()))
+    ssh::Ssh::new(options).map_err(|error| Fault::failed(error.to_string()))
 }
 
 /// Returns `path` with the folder it is meant from, so that it is found from anywhere.

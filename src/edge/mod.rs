@@ -15,6 +15,7 @@ mod runs;
 mod secrets;
 mod session;
 mod signals;
+mod ssh_check;
 mod store;
 mod targets;
 mod terminal;
@@ -74,6 +75,7 @@ async fn run_verb(cli: Cli, is_nagios: bool) -> Exit {
             Verb::Clean(options) => change::run(Ordered::clean(options)).await,
             Verb::Runs(options) => runs::run(&options),
             Verb::Resume(options) => runs::resume(options).await,
+            Verb::SshCheck(options) => ssh_check::run(options).await,
             Verb::Store(options) => store::run(options).await,
             Verb::Completions { shell } => {
                 let mut text = Vec::new();

@@ -11,5 +11,6 @@ mod plain;
 pub mod prometheus;
 pub mod run_json;
 pub mod run_table;
+pub mod ssh_check;
 pub mod store;
 pub mod table;

@@ -61,6 +61,16 @@ pub(super) struct Gate {
     pub(super) found: Found,
     pub(super) accept_new: bool,
     pub(super) end: Arc<End>,
+    pub(super) seen: Arc<OnceLock<Seen>>,
+}
+
+/// What the first key exchange settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// The server's version, in its own words.
+    pub(super) server: String,
+    /// Key exchange, host key and cipher; and the MAC, unless the cipher has its own.
+    pub(super) algorithms: Vec<String>,
 }
 
 impl client::Handler for Gate {
@@ -71,6 +81,26 @@ impl client::Handler for Gate {
             .check(&self.settings, &self.found, key.public_key().key_data(), self.accept_new)
             .map_err(Fault::Node)?;
         Ok(true)
+    }
+
+    async fn kex_done(
+        &mut self,
+        _: Option<&[u8]>,
+        names: &russh::Names,
+        session: &mut client::Session,
+    ) -> Result<(), Fault> {
+        self.seen.get_or_init(|| {
+            let cipher = names.cipher.as_ref();
+            let mac = Some(names.client_mac.as_ref())
+                .filter(|_| !cipher.contains("gcm") && !cipher.contains("poly1305"));
+            let key = names.key.to_string();
+            let algorithms = [names.kex.as_ref(), &key, cipher].into_iter().chain(mac);
+            Seen {
+                server: one_line(session.remote_sshid(), WORDS_SHOWN),
+                algorithms: algorithms.map(str::to_owned).collect(),
+            }
+        });
+        Ok(())
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "as above")]

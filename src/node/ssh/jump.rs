@@ -48,8 +48,7 @@ impl Shared {
         load: Load,
     ) -> Boxed<'a, Result<Option<Arc<Line>>, NodeError>> {
         Box::pin(async move {
-            let mut chain = Vec::new();
-            self.hops(&settings.jumps, settings, endpoint, 0, &mut chain).await?;
+            let chain = self.chain(settings, endpoint).await?;
             let mut via: Option<Arc<Line>> = None;
             for end in 1..=chain.len() {
                 let hops = chain.get(..end).unwrap_or_default();
@@ -62,6 +61,17 @@ impl Shared {
             }
             Ok(via)
         })
+    }
+
+    /// Settles the jump hosts before `settings`, first hop first.
+    pub(super) async fn chain(
+        &self,
+        settings: &Settings,
+        endpoint: &Endpoint,
+    ) -> Result<Vec<Settings>, NodeError> {
+        let mut chain = Vec::new();
+        self.hops(&settings.jumps, settings, endpoint, 0, &mut chain).await?;
+        Ok(chain)
     }
 
     /// Settles the hops of a chain, with those the first of them has before itself.

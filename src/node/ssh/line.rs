@@ -1,7 +1,7 @@
 //! One SSH connection: the socket, the handshake, and why it ended.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use russh::client;
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::channels::{self, Channels, Goodbyes};
-use super::gate::{End, Fault, Gate, Leashed};
+use super::gate::{End, Fault, Gate, Leashed, Seen};
 use super::settings::Settings;
 use crate::node::{NodeError, Stage};
 use crate::text::one_line;
@@ -23,6 +23,7 @@ const WORDS_SHOWN: usize = 300;
 pub(super) struct Line {
     pub(super) handle: client::Handle<Gate>,
     pub(super) end: Arc<End>,
+    pub(super) seen: Arc<OnceLock<Seen>>,
     pub(super) channels: Channels,
     /// `host:port`, for messages.
     pub(super) address: String,
@@ -60,6 +61,14 @@ pub(super) enum Failed {
     /// The server closed before it proved anything: too many others are logging in.
     Early(NodeError),
     Finally(NodeError),
+}
+
+impl Failed {
+    pub(super) fn into_inner(self) -> NodeError {
+        match self {
+            Self::Early(error) | Self::Finally(error) => error,
+        }
+    }
 }
 
 impl From<NodeError> for Failed {
@@ -126,13 +135,14 @@ impl Greeting {
         let (leash, held) = oneshot::channel();
         let first_words = Arc::new(Mutex::new(Vec::new()));
         let end = Arc::clone(&self.gate.end);
+        let seen = Arc::clone(&self.gate.seen);
         let address = self.gate.settings.address();
         let stream = Leashed::new(stream, held, Arc::clone(&first_words));
         let limit = self.limit;
         match timeout(limit, client::connect_stream(self.config, stream, self.gate)).await {
             Ok(Ok(handle)) => {
                 let channels = Channels::new(self.goodbyes);
-                Ok(Line { handle, end, channels, address, peer, via, _leash: leash })
+                Ok(Line { handle, end, seen, channels, address, peer, via, _leash: leash })
             }
             Ok(Err(Fault::Node(error))) => Err(Failed::Finally(error)),
             Ok(Err(Fault::Russh(error))) => {

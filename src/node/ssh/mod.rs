@@ -9,6 +9,7 @@ mod algorithms;
 mod auth;
 pub(super) mod chance;
 mod channels;
+mod check;
 mod config;
 mod dial;
 mod exec;
@@ -21,6 +22,7 @@ mod line;
 mod offers;
 mod pattern;
 mod proxy;
+mod reach;
 mod settings;
 mod source;
 mod tokens;
@@ -30,31 +32,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use check::{Step, Told};
 pub use exec::SshNode;
 
 use super::secret::Ask;
 use super::{Connect, Endpoint, NodeError};
 use algorithms::Load;
-use chance::about;
-use line::{Failed, Line};
-use settings::Settings;
 
 /// The port of sshd when nobody says otherwise.
 const DEFAULT_PORT: u16 = 22;
-
-/// Pauses before the next attempt when a server closes before the handshake is done.
-///
-/// sshd turns connections away at random above `MaxStartups` (10 by default) until those before
-/// are logged in, which takes a tenth of a second each.
-const EARLY_PAUSES: [Duration; 4] = [
-    Duration::from_millis(300),
-    Duration::from_millis(700),
-    Duration::from_millis(1500),
-    Duration::from_millis(2000),
-];
-
-/// The pause before the second and last attempt at a port that refuses: sshd may be restarting.
-const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 
 /// How lines are made.
 #[derive(Clone)]
@@ -187,22 +173,6 @@ impl Connect for Ssh {
     }
 }
 
-/// Greets a server whose way is a program. The connecting is the program's, so the time for it is
-/// added to the handshake's.
-async fn through(
-    mut greeting: line::Greeting,
-    command: &str,
-    settings: &Settings,
-) -> Result<Line, Failed> {
-    greeting.limit += settings.connect_timeout;
-    let proxy = proxy::Proxy::start(command)?;
-    let words = proxy.words();
-    greeting.over(proxy, None, None).await.map_err(|failed| match failed {
-        Failed::Early(error) => Failed::Early(proxy::named(error, settings, &words)),
-        Failed::Finally(error) => Failed::Finally(proxy::named(error, settings, &words)),
-    })
-}
-
 impl Shared {
     async fn connect(
         self: &Arc<Self>,
@@ -214,77 +184,5 @@ impl Shared {
         let line = self.line(&settings, via.as_ref(), load).await?;
         let (shared, endpoint) = (Arc::clone(self), endpoint.clone());
         Ok(SshNode { line: Arc::new(line), shared, endpoint })
-    }
-
-    /// Makes a line that is logged in, with the retries that are safe: nothing was asked of the
-    /// server yet.
-    async fn line(
-        &self,
-        settings: &Arc<Settings>,
-        via: Option<&Arc<Line>>,
-        load: Load,
-    ) -> Result<Line, NodeError> {
-        let mut early = EARLY_PAUSES.iter();
-        let mut refused = std::iter::once(&REFUSED_PAUSE);
-        let mut waited_for_operator = false;
-        loop {
-            let (pause, error) = match self.greeted(settings, via, load).await {
-                Ok(mut line) => match self.log_in(&mut line, settings).await {
-                    Ok(()) => return Ok(line),
-                    // The server hung up while the operator typed a passphrase.
-                    Err(auth::Out::AfterWaiting(_)) if !waited_for_operator => {
-                        waited_for_operator = true;
-                        continue;
-                    }
-                    Err(auth::Out::AfterWaiting(error) | auth::Out::Now(error)) => {
-                        return Err(error);
-                    }
-                },
-                Err(Failed::Early(error)) => (early.next(), error),
-                Err(Failed::Finally(error @ NodeError::Refused { .. })) => (refused.next(), error),
-                Err(Failed::Finally(error)) => return Err(error),
-            };
-            match pause {
-                Some(&pause) => tokio::time::sleep(about(pause)).await,
-                None => return Err(error),
-            }
-        }
-    }
-
-    async fn greeted(
-        &self,
-        settings: &Arc<Settings>,
-        via: Option<&Arc<Line>>,
-        load: Load,
-    ) -> Result<Line, Failed> {
-        let options = &self.options;
-        let found = self.host_keys.find(settings)?;
-        let greeting = line::Greeting {
-            config: self.configs.get(&found.types(), load, options),
-            gate: gate::Gate {
-                settings: Arc::clone(settings),
-                host_keys: Arc::clone(&self.host_keys),
-                found,
-                accept_new: options.accept_new_host_keys
-                    || settings.host_key_checking == settings::HostKeyChecking::AcceptNew,
-                end: Arc::default(),
-            },
-            limit: options.handshake_timeout,
-            goodbyes: self.goodbyes.clone(),
-        };
-        if let Some(via) = via {
-            let stream = line::tunnel(via, settings).await?;
-            return greeting.over(stream, None, Some(Arc::clone(via))).await;
-        }
-        if let Some(command) = &settings.proxy_command {
-            return through(greeting, command, settings).await;
-        }
-        let stream = dial::dial(settings).await?;
-        let peer = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
-        greeting.over(stream, peer, None).await
-    }
-
-    async fn log_in(&self, line: &mut Line, settings: &Settings) -> Result<(), auth::Out> {
-        auth::log_in(line, settings, &self.keyring, self.options.auth_timeout).await
     }
 }
