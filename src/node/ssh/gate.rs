@@ -33,11 +33,6 @@ impl End {
     pub(super) fn cause(&self) -> String {
         self.cause.get().cloned().unwrap_or_else(|| "the connection closed".into())
     }
-
-    /// Returns the error for a line that is gone.
-    pub(super) fn lost(&self) -> NodeError {
-        NodeError::Lost { cause: self.cause() }
-    }
 }
 
 /// What can go wrong in russh's session task.

@@ -38,19 +38,18 @@ pub(super) struct Line {
 
 impl Line {
     /// Returns the error for this line when it is gone.
-    ///
-    /// The end of the line to a jump host is that of all that go through it, which say no more
-    /// than that they closed.
     pub(super) fn lost(&self) -> NodeError {
+        NodeError::Lost { cause: self.cause() }
+    }
+
+    /// Returns why it is gone. The end of the line to a jump host is that of all that go through it,
+    /// which know no more than that they closed.
+    fn cause(&self) -> String {
         match &self.via {
             Some(via) if via.handle.is_closed() => {
-                let cause = match via.lost() {
-                    NodeError::Lost { cause } => cause,
-                    other => other.to_string(),
-                };
-                NodeError::Lost { cause: format!("the jump host {}: {cause}", via.address) }
+                format!("the jump host {}: {}", via.address, via.cause())
             }
-            Some(_) | None => self.end.lost(),
+            Some(_) | None => self.end.cause(),
         }
     }
 }
