@@ -1,10 +1,9 @@
 //! From options and files to nodes: the inventory, the selection, the SSH settings.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Fault, secrets};
+use super::{Fault, moving, secrets};
 use crate::cassandra::ring::Ring;
 use crate::cli;
 use crate::inventory::{Inventory, NodeSpec};
@@ -188,8 +187,7 @@ pub(super) fn warn(text: &str) {
 
 /// Prints one line beside the result.
 pub(super) fn say(text: &str) {
-    // With standard error gone there is nobody left to tell.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    moving::say(text);
 }
 
 /// The members of a ring as nodes, reached as the node that told the ring was.

@@ -5,6 +5,7 @@ mod change;
 mod depot;
 mod forecast;
 mod load;
+mod moving;
 mod nodes;
 mod output;
 mod prepare;

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::moving;
 use crate::event::Event;
 
 /// Without a terminal, a run of more nodes than this prints each tenth of the way in place of
@@ -25,7 +26,7 @@ pub(super) async fn show(mut events: UnboundedReceiver<Event>, is_quiet: bool) {
 }
 
 async fn on_terminal(mut events: UnboundedReceiver<Event>) {
-    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    let bar = moving::begin().add(ProgressBar::new(0));
     let style = ProgressStyle::with_template("{spinner} {pos}/{len} {elapsed} {wide_msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.enable_steady_tick(Duration::from_millis(100));
@@ -40,10 +41,10 @@ async fn on_terminal(mut events: UnboundedReceiver<Event>) {
                 asked.remove(&node);
                 bar.inc(1);
                 if let Some(reason) = reason {
-                    bar.println(format!("{node}: {reason}"));
+                    moving::say(&format!("{node}: {reason}"));
                 }
             }
-            Event::Ring { members: Err(why) } => bar.println(format!("the ring: {why}")),
+            Event::Ring { members: Err(why) } => moving::say(&format!("the ring: {why}")),
             Event::Ring { members: Ok(_) } => {}
         }
         let first: Vec<&str> = asked.iter().take(8).map(String::as_str).collect();
@@ -51,6 +52,7 @@ async fn on_terminal(mut events: UnboundedReceiver<Event>) {
         bar.set_message(format!("asking {}{more}", first.join(" ")));
     }
     bar.finish_and_clear();
+    moving::away();
 }
 
 async fn as_lines(mut events: UnboundedReceiver<Event>) {

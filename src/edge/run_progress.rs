@@ -6,10 +6,11 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::moving;
 use crate::fleet::Fleet;
 use crate::human;
 use crate::record::haul::Haul;
@@ -37,8 +38,7 @@ pub(super) struct Shown {
 impl Shown {
     pub(super) fn new(fleet: &Fleet, is_quiet: bool, as_json: bool) -> Self {
         let is_terminal = std::io::stderr().is_terminal() && !is_quiet;
-        let bars =
-            is_terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        let bars = is_terminal.then(moving::begin);
         Self { fleet: fleet.clone(), is_quiet, as_json, bars, waiting: None, far: BTreeMap::new() }
     }
 
@@ -52,19 +52,11 @@ impl Shown {
     where
         F: Future<Output = bool> + Send + 'static,
     {
-        let bars = self.bars.clone();
         Arc::new(move |text| {
-            if let Some(bars) = &bars {
-                // A terminal that is gone shows no question either.
-                let _ = bars.clear();
-                bars.set_draw_target(ProgressDrawTarget::hidden());
-            }
-            let (bars, answer) = (bars.clone(), ask(text));
+            let (aside, answer) = (moving::aside(), ask(text));
             Box::pin(async move {
                 let answer = answer.await;
-                if let Some(bars) = &bars {
-                    bars.set_draw_target(ProgressDrawTarget::stderr());
-                }
+                drop(aside);
                 answer
             })
         })
@@ -280,6 +272,7 @@ impl Screen {
             bar.finish_and_clear();
         }
         self.whole.finish_and_clear();
+        moving::away();
     }
 }
 

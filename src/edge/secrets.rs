@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{IsTerminal as _, Read as _};
 use std::sync::Arc;
 
-use super::Fault;
+use super::{Fault, moving};
 use crate::cli;
 use crate::node::secret::{Ask, Question, SecretString};
 
@@ -84,6 +84,7 @@ fn prompt(question: &Question<'_>) -> Option<SecretString> {
         Question::Become { host: Some(host) } => format!("Password for sudo at {host}: "),
         Question::Become { host: None } => "Password for sudo on the nodes: ".to_owned(),
     };
+    let _aside = moving::aside();
     rpassword::prompt_password(text).ok().map(SecretString::from)
 }
 
