@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
 
-mod common;
+#[allow(dead_code, reason = "the tests of the SSH door use all of it")]
+#[path = "common/sshd.rs"]
+mod sshd;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::sshd::{Home, Sshd, user};
+use sshd::{Home, Sshd, user};
 
 /// Runs it with a home of its own; returns exit, standard output, standard error.
 fn check(home: &Home, arguments: &[&str]) -> (i32, String, String) {
