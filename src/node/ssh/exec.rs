@@ -315,9 +315,9 @@ impl<'a> Heard<'a> {
                 let room = STDERR_KEPT.saturating_sub(self.stderr.len());
                 self.stderr.extend(data.iter().take(room));
             }
-            ChannelMsg::ExitStatus { exit_status } => self.exit = Some(Exit::Code(exit_status)),
+            ChannelMsg::ExitStatus { exit_status } => self.exit_with(Exit::Code(exit_status)),
             ChannelMsg::ExitSignal { signal_name, .. } => {
-                self.exit = Some(Exit::Signal(match signal_name {
+                self.exit_with(Exit::Signal(match signal_name {
                     Sig::Custom(name) => one_line(name.as_bytes(), 40),
                     known => format!("{known:?}"),
                 }));
@@ -325,6 +325,13 @@ impl<'a> Heard<'a> {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// Takes an exit. A success does not undo a failure that was told before it.
+    fn exit_with(&mut self, exit: Exit) {
+        if self.exit.as_ref().is_none_or(|before| *before == Exit::Code(0)) {
+            self.exit = Some(exit);
+        }
     }
 
     fn stdout(&mut self, piece: &Bytes) -> Result<Option<Bytes>, NodeError> {
@@ -396,6 +403,13 @@ mod tests {
         assert_eq!(ended(vec![data("W0rd\n"), data("x"), exit()]), lost);
         assert_eq!(ended(vec![data("W0rd\n"), data("x"), ChannelMsg::Eof]), lost);
         assert_eq!(ended(Vec::new()), lost);
+        // Told twice, the failure counts.
+        let failure = || ChannelMsg::ExitStatus { exit_status: 1 };
+        for exits in [[exit(), failure()], [failure(), exit()]] {
+            let [first, second] = exits;
+            let told = ended(vec![data("W0rd\n"), first, second, ChannelMsg::Eof]).unwrap();
+            assert_eq!(told.exit, Exit::Code(1));
+        }
     }
 
     #[test]
