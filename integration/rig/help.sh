@@ -141,6 +141,8 @@ usage: $RING install [VERSION…]
 
 Installs what the rig needs: Debian packages that are missing, the jars of the versions (5.0), cqlsh. 'up' and 'cql' do the same
 when they find something missing; this is for doing it beforehand. Jars and cqlsh go to ${CACHE}.
+The SSH servers and login shells of Debian's releases ($SERVER_SUITES) go to ${CACHE}/servers, for the
+tests of the SSH door; a release that apt's mirror does not have is told and left out.
 The cassandra.yaml of releases goes to ${CACHE}/stock; a story changes every VERSION.yaml it finds there, yours too.
 TEXT
       ;;

@@ -154,6 +154,7 @@ lab_install() {
   install_tools
   install_cqlsh
   install_stock
+  install_servers
   [ $# -gt 0 ] || set -- 5.0
   for version in "$@"; do
     version=$(full_version "$version") || exit
