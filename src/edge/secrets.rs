@@ -1,12 +1,12 @@
 //! Where secrets come from: descriptors that were named, else the terminal, else nowhere.
 
 use std::collections::HashMap;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::sync::Arc;
 
 use super::{Fault, moving};
 use crate::cli;
-use crate::node::secret::{Ask, Question, SecretString};
+use crate::node::secret::{Ask, Question, SecretString, asks_for_password};
 
 /// Bytes of the longest secret that is read from a descriptor.
 const LONGEST: u64 = 64 * 1024;
@@ -53,7 +53,7 @@ fn kind(question: &Question<'_>) -> Option<Kind> {
         Question::Password { .. } => Some(Kind::Password),
         // What else a server asks for, a one-time code, is no password.
         Question::Prompt { echo: false, text, .. } => {
-            text.to_lowercase().contains("password").then_some(Kind::Password)
+            asks_for_password(text).then_some(Kind::Password)
         }
         Question::Prompt { echo: true, .. } => None,
         Question::Become { .. } => Some(Kind::Become),
@@ -85,12 +85,27 @@ fn prompt(question: &Question<'_>) -> Option<SecretString> {
         Question::Become { host: None } => "Password for sudo on the nodes: ".to_owned(),
     };
     let _aside = moving::aside();
+    if let Question::Prompt { echo: true, .. } = question {
+        return visible_answer(&text).ok().map(SecretString::from);
+    }
     rpassword::prompt_password(text).ok().map(SecretString::from)
+}
+
+/// Asks for what may be seen while it is typed.
+fn visible_answer(text: &str) -> std::io::Result<String> {
+    let mut terminal = std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+    terminal.write_all(text.as_bytes())?;
+    let mut line = String::new();
+    std::io::BufReader::new(terminal.take(LONGEST)).read_line(&mut line)?;
+    match line.trim_end_matches(['\n', '\r']) {
+        // End of file: nobody answered.
+        "" if line.is_empty() => Err(std::io::ErrorKind::UnexpectedEof.into()),
+        answer => Ok(answer.to_owned()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
     use std::os::fd::AsRawFd as _;
 
     use super::*;
@@ -107,7 +122,7 @@ mod tests {
         assert_eq!(answer.expose_secret(), "sesame street");
         let asked = |text, echo| kind(&Question::Prompt { user: "ops", host: "n1", text, echo });
         assert_eq!(asked("Password:", false), Some(Kind::Password));
-        assert_eq!(asked("One-time code:", false), None);
+        assert_eq!(asked("One-time password:", false), None);
         assert_eq!(asked("Password:", true), None);
     }
 

@@ -38,3 +38,35 @@ pub enum Question<'a> {
 
 /// Asks the operator; `None` when there is no answer to be had.
 pub type Ask = Arc<dyn Fn(&Question<'_>) -> Option<SecretString> + Send + Sync>;
+
+/// Words of questions for a code that is good once, however they call it.
+const ONCE: [&str; 8] =
+    ["one-time", "one time", "otp", "oath", "code", "token", "s/key", "challenge"];
+
+/// Returns whether a server's question is one for the login's own password.
+pub fn asks_for_password(question: &str) -> bool {
+    let question = question.to_lowercase();
+    question.contains("password") && !ONCE.iter().any(|once| question.contains(once))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_that_is_good_once_is_no_password() {
+        for question in ["Password: ", "ops@n1's password:", "LDAP Password:", "PASSWORD FOR ops"] {
+            assert!(asks_for_password(question), "{question}");
+        }
+        for question in [
+            "Verification code: ",
+            "One-time password (OATH) for `ops': ",
+            "Password or token code: ",
+            "otp-md5 498 ke1234 ext\nPassword: ",
+            "PIN: ",
+            "",
+        ] {
+            assert!(!asks_for_password(question), "{question}");
+        }
+    }
+}

@@ -69,7 +69,7 @@ pub(super) enum Load {
     Bulk,
 }
 
-type Key = (Vec<Algorithm>, Load);
+type Key = (Vec<Algorithm>, bool, Load);
 
 /// Configurations of russh, one for each order of host-key algorithms a fleet needs: a handful.
 #[derive(Debug, Default)]
@@ -81,10 +81,12 @@ impl Configs {
     /// Returns the configuration for a host of which keys of the `known` types are on file.
     ///
     /// Those types are asked for first, as OpenSSH does; else a host known by its RSA key alone
-    /// shows its Ed25519 key and looks unknown.
+    /// shows its Ed25519 key and looks unknown. A host that may have a `certificate` is asked for
+    /// it before any plain key.
     pub(super) fn get(
         &self,
         known: &[Algorithm],
+        certificate: bool,
         load: Load,
         options: &Options,
     ) -> Arc<client::Config> {
@@ -97,8 +99,8 @@ impl Configs {
         order = order.iter().cloned().chain(rest).collect();
         let mut by_order = self.by_order.lock().unwrap_or_else(PoisonError::into_inner);
         let config = by_order
-            .entry((order.clone(), load))
-            .or_insert_with(|| Arc::new(config(order, load, options)));
+            .entry((order.clone(), certificate, load))
+            .or_insert_with(|| Arc::new(config(order, certificate, load, options)));
         Arc::clone(config)
     }
 }
@@ -111,7 +113,13 @@ fn same_type(one: &Algorithm, other: &Algorithm) -> bool {
     }
 }
 
-fn config(host_keys: Vec<Algorithm>, load: Load, options: &Options) -> client::Config {
+fn config(
+    host_keys: Vec<Algorithm>,
+    certificate: bool,
+    load: Load,
+    options: &Options,
+) -> client::Config {
+    let certificates = if certificate { host_keys.clone() } else { Vec::new() };
     client::Config {
         window_size: match load {
             Load::Control => CONTROL_WINDOW,
@@ -120,6 +128,7 @@ fn config(host_keys: Vec<Algorithm>, load: Load, options: &Options) -> client::C
         preferred: Preferred {
             kex: Cow::Borrowed(KEX),
             key: Cow::Owned(host_keys),
+            host_key_certificates: Cow::Owned(certificates),
             cipher: Cow::Borrowed(CIPHERS),
             mac: Cow::Borrowed(MACS),
             ..Preferred::DEFAULT
@@ -142,7 +151,7 @@ mod tests {
     fn known_types_are_asked_for_first_and_sha1_never() {
         let configs = Configs::default();
         let options = Options::default();
-        let rsa = configs.get(&[Algorithm::Rsa { hash: None }], Load::Control, &options);
+        let rsa = configs.get(&[Algorithm::Rsa { hash: None }], false, Load::Control, &options);
         assert_eq!(
             rsa.preferred.key.iter().map(ToString::to_string).collect::<Vec<_>>(),
             [
@@ -154,11 +163,13 @@ mod tests {
                 "ecdsa-sha2-nistp521",
             ]
         );
-        let again = configs.get(&[Algorithm::Rsa { hash: None }], Load::Control, &options);
+        let again = configs.get(&[Algorithm::Rsa { hash: None }], false, Load::Control, &options);
         assert!(Arc::ptr_eq(&rsa, &again));
-        let none = configs.get(&[], Load::Bulk, &options);
+        let none = configs.get(&[], true, Load::Bulk, &options);
         assert!(rsa.window_size < none.window_size);
         assert_eq!(none.preferred.key.as_ref(), HOST_KEYS);
+        assert_eq!(none.preferred.host_key_certificates.as_ref(), HOST_KEYS);
+        assert!(rsa.preferred.host_key_certificates.is_empty());
         assert_eq!(none.preferred.cipher[0].as_ref(), "aes128-gcm@openssh.com");
     }
 }

@@ -1,24 +1,23 @@
-//! Logs in with public keys, in the order the operator set.
+//! Logs in: public keys first, then what the inventory allows, in its order.
 
 use std::fmt::Write;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use russh::client::{AuthResult, Handle};
-use russh::keys::agent::AgentIdentity;
+use russh::keys::HashAlg;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKey};
-use russh::{MethodKind, SendError, Signer};
+use russh::{MethodKind, MethodSet};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout};
 
-use super::gate::Gate;
-use super::keys::{self, KeyFile, Keyring};
+use super::certificates;
+use super::gate::{End, Gate};
+use super::keys::Keyring;
 use super::line::Line;
-use super::offers::{Offer, check_files, order, print, shown};
+use super::offers::{self, Offer, Stock, check_files, order};
 use super::settings::Settings;
-use crate::node::{NodeError, Stage};
+use crate::node::{AuthMethod, NodeError, Stage};
 use crate::text::one_line;
 
 /// Offers named in an error; more would hide the rest of it.
@@ -27,10 +26,13 @@ const OFFERS_SHOWN: usize = 8;
 /// A pause in which the server may have hung up: the operator had to type.
 const LONG_WAIT: Duration = Duration::from_secs(2);
 
+/// Methods a server may ask for one after the other (`AuthenticationMethods`).
+const FACTORS: usize = 4;
+
 /// Why nobody was let in.
 pub(super) enum Out {
     Now(NodeError),
-    /// The line ended after the operator had typed a passphrase; another one may do.
+    /// The line ended after the operator had typed a secret; another one may do.
     AfterWaiting(NodeError),
 }
 
@@ -41,23 +43,17 @@ pub(super) async fn log_in(
     keyring: &Keyring,
     limit: Duration,
 ) -> Result<(), Out> {
-    let files = keyring.files(settings);
     let mut notes = Vec::new();
-    let listed = match &settings.agent {
-        Some(socket) => keyring.agent(socket).await.unwrap_or_else(|why| {
-            notes.push(why);
-            Vec::new()
-        }),
-        None => Vec::new(),
+    let offers = match settings.publickey {
+        true => offers_for(settings, keyring, &mut notes).await.map_err(Out::Now)?,
+        false => Vec::new(),
     };
-    check_files(settings, &files, &listed).map_err(Out::Now)?;
-    let offers = order(settings, &files, &listed, keyring.can_ask(), &mut notes);
     let end = Arc::clone(&line.end);
     let mut login = Login {
         binding: line.handle.agent_session_binding().cloned(),
         handle: &mut line.handle,
-        user: &settings.user,
-        socket: settings.agent.as_deref(),
+        end: &end,
+        settings,
         agent: None,
         keyring,
         rsa_hash: None,
@@ -65,18 +61,12 @@ pub(super) async fn log_in(
         left: limit,
         notes,
         offered: 0,
-        methods: String::new(),
+        remaining: None,
         waited: false,
     };
-    let mut result = login.offer_all(&offers).await;
+    let mut result = login.all_ways(&offers).await;
     if let Ok(false) = result {
-        let closed = login.handle.is_closed();
-        let cause = end.cause();
-        result = Err(if closed && !cause.contains("Too many authentication failures") {
-            NodeError::Lost { cause: format!("while logging in: {cause}") }
-        } else {
-            login.refused(closed)
-        });
+        result = Err(login.shut_out());
     }
     match result {
         Ok(_) => Ok(()),
@@ -87,192 +77,134 @@ pub(super) async fn log_in(
     }
 }
 
+/// Returns the keys and certificates to offer.
+async fn offers_for(
+    settings: &Settings,
+    keyring: &Keyring,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Offer>, NodeError> {
+    let files = keyring.files(settings);
+    let listed = match &settings.agent {
+        Some(socket) => keyring.agent(socket).await.unwrap_or_else(|why| {
+            notes.push(why);
+            Vec::new()
+        }),
+        None => Vec::new(),
+    };
+    check_files(settings, &files, &listed)?;
+    let now = certificates::now();
+    let agent = offers::usable(listed, now, notes);
+    let certificates = offers::certificates(settings, &files, now, notes);
+    let stock = Stock {
+        files: &files,
+        certificates: &certificates,
+        agent: &agent,
+        can_ask: keyring.can_ask(),
+    };
+    Ok(order(settings, &stock, notes))
+}
+
 /// One login under way.
-struct Login<'a> {
-    handle: &'a mut Handle<Gate>,
-    binding: Option<russh::keys::agent::AgentSessionBinding>,
-    user: &'a str,
-    socket: Option<&'a Path>,
-    agent: Option<AgentClient<UnixStream>>,
-    keyring: &'a Keyring,
+pub(super) struct Login<'a> {
+    pub(super) handle: &'a mut Handle<Gate>,
+    end: &'a End,
+    pub(super) binding: Option<russh::keys::agent::AgentSessionBinding>,
+    pub(super) settings: &'a Settings,
+    pub(super) agent: Option<AgentClient<UnixStream>>,
+    pub(super) keyring: &'a Keyring,
     /// The hash for RSA signatures, once the server was asked; none when it takes only SHA-1.
-    rsa_hash: Option<Option<HashAlg>>,
-    limit: Duration,
+    pub(super) rsa_hash: Option<Option<HashAlg>>,
+    pub(super) limit: Duration,
     /// What is left of the limit. The operator's time at the prompt does not count.
-    left: Duration,
-    notes: Vec<String>,
-    offered: usize,
-    methods: String,
+    pub(super) left: Duration,
+    pub(super) notes: Vec<String>,
+    pub(super) offered: usize,
+    /// What the server said last that it takes.
+    pub(super) remaining: Option<MethodSet>,
     waited: bool,
 }
 
-/// How one offer ended.
-enum Step {
+/// How one attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
     In,
+    /// It was right, and the server wants another way as well.
+    Partly,
     Next,
-    /// The server takes no more keys.
+    /// Nothing more can be tried on this line.
     Over,
 }
 
+/// One way to log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Keys,
+    Secret(AuthMethod),
+}
+
+impl Way {
+    fn kind(self) -> MethodKind {
+        match self {
+            Self::Keys => MethodKind::PublicKey,
+            Self::Secret(AuthMethod::KeyboardInteractive) => MethodKind::KeyboardInteractive,
+            Self::Secret(AuthMethod::Password) => MethodKind::Password,
+        }
+    }
+}
+
 impl Login<'_> {
-    /// Returns whether one of the keys was taken.
-    async fn offer_all(&mut self, offers: &[Offer]) -> Result<bool, NodeError> {
-        for offer in offers {
-            let step = match offer {
-                Offer::Agent(identity) => self.offer_agent(identity).await?,
-                Offer::File(file) => self.offer_file(file).await?,
+    /// Returns whether one of the ways led in.
+    async fn all_ways(&mut self, offers: &[Offer]) -> Result<bool, NodeError> {
+        let secrets = self.settings.auth.iter().copied().map(Way::Secret);
+        let keys = (!offers.is_empty()).then_some(Way::Keys);
+        let ways: Vec<Way> = keys.into_iter().chain(secrets).collect();
+        // A key offered where a password has to come first would be spent.
+        if ways != [Way::Keys] && self.ask_methods().await? == Step::In {
+            return Ok(true);
+        }
+        let mut offers = offers.iter();
+        let mut tried = Vec::new();
+        let mut factors = 0;
+        while let Some(way) = self.next_way(&ways, &tried) {
+            let step = match way {
+                Way::Keys => self.offer_all(&mut offers).await?,
+                Way::Secret(AuthMethod::Password) => self.password().await?,
+                Way::Secret(AuthMethod::KeyboardInteractive) => self.interactive().await?,
             };
             match step {
                 Step::In => return Ok(true),
                 Step::Over => return Ok(false),
-                Step::Next => {}
+                Step::Next => tried.push(way),
+                Step::Partly => {
+                    factors += 1;
+                    if factors >= FACTORS {
+                        return Ok(false);
+                    }
+                    tried.clear();
+                }
             }
         }
-        if self.offered > 0 {
-            return Ok(false);
-        }
-        // Nothing to offer: at least learn what the server would take.
-        let none = self.handle.authenticate_none(self.user);
+        Ok(false)
+    }
+
+    /// Returns the first way that was not tried and that the server has not ruled out.
+    fn next_way(&self, ways: &[Way], tried: &[Way]) -> Option<Way> {
+        let open = |way: &&Way| {
+            let allowed = self.remaining.as_ref().is_none_or(|set| set.contains(&way.kind()));
+            allowed && !tried.contains(way)
+        };
+        ways.iter().find(open).copied()
+    }
+
+    /// Learns what the server takes.
+    async fn ask_methods(&mut self) -> Result<Step, NodeError> {
+        let none = self.handle.authenticate_none(&self.settings.user);
         let result = timed(&mut self.left, self.limit, none).await?;
-        Ok(matches!(self.judge(result.map_err(|_| ()), String::new()), Step::In))
+        Ok(self.judge(result.map_err(|_| ()), String::new()))
     }
 
-    async fn offer_agent(&mut self, identity: &AgentIdentity) -> Result<Step, NodeError> {
-        let public = identity.public_key().into_owned();
-        let comment = one_line(identity.comment().as_bytes(), 60);
-        let name = format!("agent key {comment} {}", print(&public));
-        let Some(hash) = self.hash(&public).await? else {
-            return Ok(self.sha1_only(&name));
-        };
-        let mut agent = match self.agent.take() {
-            Some(agent) => agent,
-            None => match self.connect_agent().await? {
-                Ok(agent) => agent,
-                Err(why) => {
-                    self.notes.push(why);
-                    return Ok(Step::Next);
-                }
-            },
-        };
-        let user = self.user;
-        let signed = match identity {
-            AgentIdentity::PublicKey { key, .. } => {
-                let login =
-                    self.handle.authenticate_publickey_with(user, key.clone(), hash, &mut agent);
-                timed(&mut self.left, self.limit, login).await?
-            }
-            AgentIdentity::Certificate { certificate, .. } => {
-                let certificate = certificate.clone();
-                let login =
-                    self.handle.authenticate_certificate_with(user, certificate, hash, &mut agent);
-                timed(&mut self.left, self.limit, login).await?
-            }
-        };
-        if let Err(russh::AgentAuthError::Key(error)) = &signed {
-            let error = one_line(error.to_string().as_bytes(), 100);
-            self.notes.push(format!("{name}: the agent did not sign ({error})"));
-            return Ok(if self.handle.is_closed() { Step::Over } else { Step::Next });
-        }
-        self.agent = Some(agent);
-        Ok(self.judge(signed.map_err(|_| ()), name))
-    }
-
-    /// Connects to the agent, and tells it which session it signs for: keys that are bound to
-    /// destinations (`ssh-add -h`) want that. Agents that do not know the request refuse it.
-    async fn connect_agent(
-        &mut self,
-    ) -> Result<Result<AgentClient<UnixStream>, String>, NodeError> {
-        let Some(socket) = self.socket else {
-            return Ok(Err("no agent is set".into()));
-        };
-        let binding = self.binding.as_ref();
-        let connect = async {
-            let mut agent = keys::agent(socket).await?;
-            if let Some(binding) = binding {
-                let _ = agent.bind_session(binding, false).await;
-            }
-            Ok(agent)
-        };
-        timed(&mut self.left, self.limit, connect).await
-    }
-
-    async fn offer_file(&mut self, file: &Arc<KeyFile>) -> Result<Step, NodeError> {
-        let name = match &file.public {
-            Some(public) => format!("{} {}", shown(&file.path), print(public)),
-            None => shown(&file.path),
-        };
-        let key = match file.open() {
-            Some(key) => key,
-            None => {
-                if let Some(public) = &file.public
-                    && let Some(step) = self.ask_server(public, &name).await?
-                {
-                    return Ok(step);
-                }
-                let start = Instant::now();
-                let key = self.keyring.unlock(file).await;
-                self.waited |= start.elapsed() > LONG_WAIT;
-                key
-            }
-        };
-        let key = match key {
-            Ok(key) => key,
-            Err(why) => {
-                self.notes.push(format!("{name}: {why}"));
-                return Ok(Step::Next);
-            }
-        };
-        let Some(hash) = self.hash(key.public_key()).await? else {
-            return Ok(self.sha1_only(&name));
-        };
-        let key = PrivateKeyWithHashAlg::new(key, hash);
-        let login = self.handle.authenticate_publickey(self.user, key);
-        let result = timed(&mut self.left, self.limit, login).await?;
-        Ok(self.judge(result.map_err(|_| ()), name))
-    }
-
-    /// Asks the server whether it would take a locked key, so that nobody types for nothing.
-    ///
-    /// Returns none when it would.
-    async fn ask_server(
-        &mut self,
-        public: &PublicKey,
-        name: &str,
-    ) -> Result<Option<Step>, NodeError> {
-        let Some(hash) = self.hash(public).await? else {
-            return Ok(Some(self.sha1_only(name)));
-        };
-        let mut probe = Probe;
-        let ask =
-            self.handle.authenticate_publickey_with(self.user, public.clone(), hash, &mut probe);
-        match timed(&mut self.left, self.limit, ask).await? {
-            Err(Probed::Wanted) => Ok(None),
-            Err(Probed::Gone) => Ok(Some(self.judge(Err(()), name.to_owned()))),
-            Ok(result) => Ok(Some(self.judge(Ok(result), name.to_owned()))),
-        }
-    }
-
-    /// Returns the hash to sign with; `None` within for keys that need none, and `None` for an
-    /// RSA key when the server takes only SHA-1 signatures, which are not made here.
-    async fn hash(&mut self, public: &PublicKey) -> Result<Option<Option<HashAlg>>, NodeError> {
-        if !public.algorithm().is_rsa() {
-            return Ok(Some(None));
-        }
-        if self.rsa_hash.is_none() {
-            let ask = self.handle.best_supported_rsa_hash();
-            let told = timed(&mut self.left, self.limit, ask).await?;
-            // A server that does not say is asked for SHA-512, as RFC 8332 allows.
-            self.rsa_hash = Some(told.ok().flatten().unwrap_or(Some(HashAlg::Sha512)));
-        }
-        Ok(self.rsa_hash.flatten().map(Some))
-    }
-
-    fn sha1_only(&mut self, name: &str) -> Step {
-        self.notes.push(format!("{name}: the server takes only SHA-1 signatures of RSA keys"));
-        Step::Next
-    }
-
-    fn judge(&mut self, result: Result<AuthResult, ()>, name: String) -> Step {
+    /// Notes what the server answered to an offer of this name; an empty one is not noted.
+    pub(super) fn judge(&mut self, result: Result<AuthResult, ()>, name: String) -> Step {
         let (remaining, partial) = match result {
             Ok(AuthResult::Success) => return Step::In,
             Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
@@ -285,10 +217,41 @@ impl Login<'_> {
             let but = if partial { " (taken, but not enough)" } else { "" };
             self.notes.push(format!("offered {name}{but}"));
         }
-        if !remaining.is_empty() {
-            self.methods = remaining.iter().map(<&str>::from).collect::<Vec<_>>().join(", ");
+        // A line that is gone answers like a server that takes nothing.
+        if remaining.is_empty() {
+            return Step::Over;
         }
-        if remaining.contains(&MethodKind::PublicKey) { Step::Next } else { Step::Over }
+        self.remaining = Some(remaining);
+        if partial { Step::Partly } else { Step::Next }
+    }
+
+    /// Whether the server would still take this way.
+    pub(super) fn takes(&self, kind: MethodKind) -> bool {
+        self.remaining.as_ref().is_none_or(|set| set.contains(&kind))
+    }
+
+    /// Notes that somebody had to type, or to wait for somebody who did, since `start`.
+    pub(super) fn waited_since(&mut self, start: Instant) {
+        self.waited |= start.elapsed() > LONG_WAIT;
+    }
+
+    /// The error of a line that ended while the operator typed; none when it still stands.
+    pub(super) fn gone(&self) -> Option<NodeError> {
+        let lost = || NodeError::Lost { cause: format!("while logging in: {}", self.end.cause()) };
+        self.handle.is_closed().then(lost)
+    }
+
+    /// Whether the server hung up because too much was tried.
+    pub(super) fn had_enough(&self) -> bool {
+        self.handle.is_closed() && self.end.cause().contains("Too many authentication failures")
+    }
+
+    /// The error when all ways were tried, or the line is gone.
+    fn shut_out(&mut self) -> NodeError {
+        match self.gone() {
+            Some(lost) if !self.had_enough() => lost,
+            too_many => self.refused(too_many.is_some()),
+        }
     }
 
     fn refused(&mut self, too_many: bool) -> NodeError {
@@ -299,21 +262,40 @@ impl Login<'_> {
         if more > 0 {
             let _ = write!(tried, "; and {more} more");
         }
-        if self.offered == 0 {
+        if self.offered == 0 && self.settings.publickey {
             let start = if tried.is_empty() { "" } else { "; " };
             let _ = write!(tried, "{start}no key to offer");
         }
+        let methods = self.remaining.iter().flat_map(|set| set.iter()).map(<&str>::from);
+        let methods = methods.collect::<Vec<_>>().join(", ");
         if too_many {
             tried.push_str("; too many keys were offered: set identity_file, or IdentitiesOnly");
-        } else if !self.methods.is_empty() {
-            let _ = write!(tried, "; the server takes {}", self.methods);
+        } else if !methods.is_empty() {
+            let start = if tried.is_empty() { "" } else { "; " };
+            let _ = write!(tried, "{start}the server takes {methods}{}", self.way_in());
         }
-        NodeError::Auth { user: one_line(self.user.as_bytes(), 80), tried }
+        NodeError::Auth { user: one_line(self.settings.user.as_bytes(), 80), tried }
+    }
+
+    /// What the inventory would have to say for a way the server takes and nobody allowed.
+    fn way_in(&self) -> String {
+        let ways = [
+            ("keyboard-interactive", AuthMethod::KeyboardInteractive),
+            ("password", AuthMethod::Password),
+        ];
+        let open = ways.into_iter().find(|(_, method)| {
+            self.remaining.is_some()
+                && self.takes(Way::Secret(*method).kind())
+                && !self.settings.auth.contains(method)
+        });
+        open.filter(|_| self.settings.auth.is_empty()).map_or_else(String::new, |(name, _)| {
+            format!(" (the inventory may say auth: [{name}])")
+        })
     }
 }
 
 /// Waits for one exchange with the server or the agent, and takes its time off what is left.
-async fn timed<T>(
+pub(super) async fn timed<T>(
     left: &mut Duration,
     limit: Duration,
     exchange: impl Future<Output = T>,
@@ -322,31 +304,4 @@ async fn timed<T>(
     let result = timeout(*left, exchange).await;
     *left = left.saturating_sub(start.elapsed());
     result.map_err(|_| NodeError::TimedOut { stage: Stage::Auth, after: limit })
-}
-
-/// Signs nothing; that it is called says that the server would take the key.
-struct Probe;
-
-enum Probed {
-    Wanted,
-    Gone,
-}
-
-impl From<SendError> for Probed {
-    fn from(_: SendError) -> Self {
-        Self::Gone
-    }
-}
-
-impl Signer for Probe {
-    type Error = Probed;
-
-    async fn auth_sign(
-        &mut self,
-        _: &AgentIdentity,
-        _: Option<HashAlg>,
-        _: Vec<u8>,
-    ) -> Result<Vec<u8>, Probed> {
-        Err(Probed::Wanted)
-    }
 }

@@ -73,7 +73,7 @@ impl client::Handler for Gate {
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Fault> {
         self.host_keys
-            .check(&self.settings, &self.found, key.public_key().key_data(), self.accept_new)
+            .check(&self.settings, &self.found, key, self.accept_new)
             .map_err(Fault::Node)?;
         Ok(true)
     }

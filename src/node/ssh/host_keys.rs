@@ -2,26 +2,57 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use russh::keys::ssh_key::public::KeyData;
-use russh::keys::{Algorithm, HashAlg};
+use russh::keys::{Algorithm, Certificate, HashAlg, PublicKeyOrCertificate};
 
+use super::certificates;
 use super::chance::random_bytes;
 use super::known_hosts::{self, Entry, Found, Place, Verdict};
+use super::revoked;
 use super::settings::Settings;
 use crate::node::NodeError;
 use crate::text::one_line;
 
-/// The known_hosts files, each read once for the whole fleet.
+/// The known_hosts files, each read once for the whole fleet and again when it changed.
 #[derive(Debug, Default)]
 pub(super) struct HostKeys {
-    files: RwLock<HashMap<PathBuf, Vec<Entry>>>,
+    files: RwLock<HashMap<PathBuf, Known>>,
     /// Held from the last look at a file to the end of the write, so that two lines to one host
     /// add its key once.
     adding: Mutex<()>,
+}
+
+/// A file as it was read.
+#[derive(Debug, Default)]
+struct Known {
+    entries: Vec<Entry>,
+    stamp: Option<Stamp>,
+}
+
+/// What tells that a file is another one than before; none of one that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    length: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Result<Option<Self>, std::io::Error> {
+        match std::fs::metadata(path) {
+            Ok(meta) => Ok(Some(Self {
+                inode: meta.ino(),
+                length: meta.len(),
+                changed: (meta.mtime(), meta.mtime_nsec()),
+            })),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 impl HostKeys {
@@ -30,13 +61,18 @@ impl HostKeys {
     /// # Errors
     /// [`NodeError::Local`]: a file that is there and cannot be read.
     pub(super) fn find(&self, settings: &Settings) -> Result<Found, NodeError> {
-        self.load(settings)?;
+        for path in &settings.known_hosts {
+            self.load(path)?;
+        }
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
         let files = settings.known_hosts.iter().filter_map(|path| files.get(path));
-        Ok(known_hosts::find(files.flatten(), &settings.names()))
+        Ok(known_hosts::find(files.flat_map(|known| &known.entries), &settings.names()))
     }
 
-    /// Judges the key a host shows by what was found on file.
+    /// Judges the key or the certificate a host shows by what was found on file.
+    ///
+    /// As in OpenSSH a certificate that is not good enough is forgotten, and its key judged as a
+    /// plain one.
     ///
     /// # Errors
     /// [`NodeError::HostKey`] for every key that is not on file, and [`NodeError::Local`] when a
@@ -45,36 +81,59 @@ impl HostKeys {
         &self,
         settings: &Settings,
         found: &Found,
-        key: &KeyData,
+        shown: &PublicKeyOrCertificate,
         accept_new: bool,
     ) -> Result<(), NodeError> {
-        let verdict = found.verdict(key);
+        let key = shown.public_key().key_data().clone();
+        let certificate = shown.certificate();
+        revoked::check(settings, &key, certificate)?;
+        let refuse = |verdict, flaw: Option<&str>| {
+            refusal(&Shown { settings, found, key: &key, flaw }, verdict)
+        };
+        let mut flaw = None;
+        if let Some(certificate) = certificate {
+            let authority = certificate.signature_key();
+            if let Some(place) = found.revoked(&key).or_else(|| found.revoked(authority)) {
+                return refuse(Verdict::Revoked(place), None);
+            }
+            flaw = flaw_of(certificate, settings, found);
+            if flaw.is_none() {
+                return Ok(());
+            }
+        }
+        let verdict = found.verdict(&key);
         if verdict != Verdict::Unknown || !accept_new {
-            return refusal(settings, key, verdict);
+            return refuse(verdict, flaw.as_deref());
         }
         let _alone = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         // Another line may have added it while we waited.
-        let verdict = self.find(settings)?.verdict(key);
+        let verdict = self.find(settings)?.verdict(&key);
         if verdict == Verdict::Unknown {
-            return self.add(settings, key);
+            return self.add(settings, &key);
         }
-        refusal(settings, key, verdict)
+        refuse(verdict, flaw.as_deref())
     }
 
-    /// Reads the host's files if nobody has read them yet.
-    fn load(&self, settings: &Settings) -> Result<(), NodeError> {
-        for path in &settings.known_hosts {
-            if self.files.read().unwrap_or_else(PoisonError::into_inner).contains_key(path) {
-                continue;
-            }
-            let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
-            let text = match std::fs::read(path) {
-                Ok(text) => String::from_utf8_lossy(&text).into_owned(),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-                Err(error) => return Err(local(path, &error)),
-            };
-            files.entry(path.clone()).or_insert_with(|| known_hosts::parse(&text, path));
+    /// Reads a file if nobody has read it as it is now.
+    fn load(&self, path: &Path) -> Result<(), NodeError> {
+        // Taken before the text: a change in between is seen the next time.
+        let stamp = Stamp::of(path).map_err(|error| local(path, &error))?;
+        let same = |known: &Known| known.stamp == stamp;
+        if self.files.read().unwrap_or_else(PoisonError::into_inner).get(path).is_some_and(same) {
+            return Ok(());
         }
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        // A fleet that waits for the lock has it read once.
+        if files.get(path).is_some_and(same) {
+            return Ok(());
+        }
+        let text = match std::fs::read(path) {
+            Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(local(path, &error)),
+        };
+        let entries = known_hosts::parse(&text, path);
+        files.insert(path.to_path_buf(), Known { entries, stamp });
         Ok(())
     }
 
@@ -86,17 +145,37 @@ impl HostKeys {
         let salt = settings.hash_known_hosts.then(random_bytes);
         let line = known_hosts::line(&settings.names().own, key, salt)
             .map_err(|error| NodeError::Local(format!("a host key cannot be written: {error}")))?;
-        append(path, &line).map_err(|error| local(path, &error))?;
+        let before = Stamp::of(path).ok().flatten();
+        let written = append(path, &line).map_err(|error| local(path, &error))?;
+        let after = Stamp::of(path).ok().flatten();
         let added = known_hosts::parse(&line, path);
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
-        let entries = files.entry(path.clone()).or_default();
-        entries.extend(added.into_iter().map(Entry::without_number));
+        let known = files.entry(path.clone()).or_default();
+        // A thousand new hosts would have the file read a thousand times if our own line counted
+        // as a change. Another's line beside it does.
+        let length = |stamp: Option<Stamp>| stamp.map_or(0, |stamp| stamp.length);
+        if known.stamp == before && length(after) == length(before) + written {
+            known.entries.extend(added.into_iter().map(Entry::without_number));
+            known.stamp = after;
+        }
         Ok(())
     }
 }
 
+/// Returns why a host's certificate is not enough.
+fn flaw_of(certificate: &Certificate, settings: &Settings, found: &Found) -> Option<String> {
+    if !found.is_authority(certificate.signature_key()) {
+        return Some("is signed by an authority that is not on file".into());
+    }
+    let name = settings.alias.as_deref().unwrap_or(&settings.host);
+    let wanted = settings.algorithms.ca_signatures.as_deref();
+    certificates::host_flaw(certificate, name, certificates::now(), wanted)
+}
+
 /// Appends one line in one write, so that writers beside us do not cut it in two.
-fn append(path: &Path, line: &str) -> std::io::Result<()> {
+///
+/// Returns the bytes written.
+fn append(path: &Path, line: &str) -> std::io::Result<u64> {
     if let Some(folder) = path.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
@@ -108,31 +187,38 @@ fn append(path: &Path, line: &str) -> std::io::Result<()> {
         file.read_exact(&mut last)?;
     }
     let start = if last == *b"\n" { "" } else { "\n" };
-    file.write_all(format!("{start}{line}").as_bytes())
+    file.write_all(format!("{start}{line}").as_bytes())?;
+    Ok((start.len() + line.len()) as u64)
+}
+
+/// What a host shows, and what is known of it.
+struct Shown<'a> {
+    settings: &'a Settings,
+    found: &'a Found,
+    key: &'a KeyData,
+    /// Why its certificate was not enough.
+    flaw: Option<&'a str>,
 }
 
 /// Turns a verdict into the answer for the operator.
-fn refusal(settings: &Settings, key: &KeyData, verdict: Verdict) -> Result<(), NodeError> {
+fn refusal(shown: &Shown<'_>, verdict: Verdict) -> Result<(), NodeError> {
+    let Shown { settings, key, .. } = *shown;
     let own = one_line(settings.names().own.as_bytes(), 200);
     let kind = type_name(&key.algorithm());
     let print = key.fingerprint(HashAlg::Sha256);
-    let shown = format!("{kind} key {print}");
+    let but = shown.flaw.map_or_else(String::new, |flaw| format!("; its certificate {flaw}"));
+    let text = format!("{kind} key {print}");
     let (problem, fix) = match verdict {
         Verdict::Known => return Ok(()),
-        Verdict::Unknown => (
-            format!("the host key of {own} is not known: it shows the {shown}"),
-            format!(
-                "compare the fingerprint, then {}; or run again with --accept-new-host-keys",
-                add_command(settings, &key.algorithm())
-            ),
-        ),
+        Verdict::Unknown => unknown(shown, &own, &format!("{text}{but}")),
         Verdict::Revoked(place) => (
-            format!("the host key of {own} is revoked at {}: {shown}", spot(&place)),
+            format!("the host key of {own} is revoked at {}: {text}", spot(&place)),
             format!("give the host a new key, or ask who revoked this one; {}", spot(&place)),
         ),
         Verdict::Changed(place) => (
             format!(
-                "the host key of {own} has changed: it shows the {shown}, not the {kind} key at {}",
+                "the host key of {own} has changed: it shows the {text}, not the {kind} key at \
+                 {}{but}",
                 spot(&place)
             ),
             format!(
@@ -142,8 +228,8 @@ fn refusal(settings: &Settings, key: &KeyData, verdict: Verdict) -> Result<(), N
         ),
         Verdict::OtherType(place, known) => (
             format!(
-                "the host key of {own} is of another type than before: it shows the {shown}, \
-                 known is the {} key at {}",
+                "the host key of {own} is of another type than before: it shows the {text}, \
+                 known is the {} key at {}{but}",
                 type_name(&known),
                 spot(&place)
             ),
@@ -151,6 +237,27 @@ fn refusal(settings: &Settings, key: &KeyData, verdict: Verdict) -> Result<(), N
         ),
     };
     Err(NodeError::HostKey { problem, fix })
+}
+
+/// The problem and the fix for a key that is not on file.
+fn unknown(shown: &Shown<'_>, own: &str, text: &str) -> (String, String) {
+    let settings = shown.settings;
+    let mut problem = format!("the host key of {own} is not known: it shows the {text}");
+    let by_key = format!(
+        "compare the fingerprint, then {}; or run again with --accept-new-host-keys",
+        add_command(settings, &shown.key.algorithm())
+    );
+    if let Some(authority) = shown.found.any_authority() {
+        if shown.flaw.is_none() {
+            problem.push_str(&format!(
+                " without a certificate of the authority at {}",
+                spot(&authority)
+            ));
+        }
+        let fix = "have the authority sign the host's key (ssh-keygen -s, HostCertificate)";
+        return (problem, format!("{fix}; or {by_key}"));
+    }
+    (problem, by_key)
 }
 
 /// Returns the command that fetches the key and puts it on file.

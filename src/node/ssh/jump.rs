@@ -92,6 +92,7 @@ impl Shared {
                 let mut hop = parse(jump)?;
                 // Keys and known hosts named for the node are good for the way to it, too.
                 hop.known_hosts.clone_from(&endpoint.known_hosts);
+                hop.auth.clone_from(&endpoint.auth);
                 // As in OpenSSH, only the first hop's own ProxyJump counts.
                 if index > 0 {
                     hop.proxy_jump = Some(Vec::new());
@@ -106,6 +107,7 @@ impl Shared {
                 if before.iter().all(|before| before != jump) {
                     self.hops(&before, target, endpoint, depth + 1, chain).await?;
                 }
+                settings.is_jump = true;
                 chain.push(settings);
             }
             Ok(())

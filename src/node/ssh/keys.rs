@@ -10,11 +10,11 @@ use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{Algorithm, PrivateKey, PublicKey, decode_secret_key};
 use tokio::net::UnixStream;
-use tokio::sync::OnceCell;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::passwords::{Asking, PROMPT_FAILED, Passwords};
 use super::settings::Settings;
-use crate::node::secret::{Ask, ExposeSecret, Question};
+use crate::node::secret::{Ask, ExposeSecret, Question, SecretString};
 use crate::text::one_line;
 
 /// The files OpenSSH tries by itself, in the order of their cost to the server.
@@ -26,17 +26,26 @@ const TRIES: usize = 3;
 /// How long an agent may take to list its keys.
 const AGENT_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long a list of an agent is good for: for a fleet that starts at once, not for keys that
+/// come and go in a run.
+const LIST_FRESH: Duration = Duration::from_secs(1);
+
+/// How long an agent that did not answer is left alone; a fleet would wait for it again and again.
+const HUNG_FOR: Duration = Duration::from_secs(60);
+
 /// A key larger than this is none.
 const LARGEST_KEY: u64 = 1024 * 1024;
 
 pub(super) struct Keyring {
     home: PathBuf,
-    ask: Option<Ask>,
     files: Mutex<HashMap<PathBuf, Arc<KeyFile>>>,
-    agents: Mutex<HashMap<PathBuf, Arc<OnceCell<Listed>>>>,
-    /// Held while a passphrase is asked for.
-    prompt: Arc<tokio::sync::Mutex<()>>,
+    agents: Mutex<HashMap<PathBuf, Agent>>,
+    pub(super) asking: Asking,
+    pub(super) passwords: Passwords,
 }
+
+/// An agent's list, until when it is good, and the lock of those who want it.
+type Agent = Arc<tokio::sync::Mutex<Option<(Listed, Instant)>>>;
 
 /// The keys of an agent, or why there are none.
 type Listed = Result<Vec<AgentIdentity>, String>;
@@ -64,12 +73,13 @@ pub(super) enum Body {
 
 impl Keyring {
     pub(super) fn new(home: PathBuf, ask: Option<Ask>) -> Self {
+        let asking = Asking::new(ask);
         Self {
             home,
-            ask,
             files: Mutex::default(),
             agents: Mutex::default(),
-            prompt: Arc::default(),
+            passwords: Passwords::new(asking.clone()),
+            asking,
         }
     }
 
@@ -87,18 +97,37 @@ impl Keyring {
         DEFAULT_FILES.iter().map(|name| file(folder.join(name))).collect()
     }
 
-    /// Returns the keys an agent holds, asked for once.
+    /// Returns the keys an agent holds, asked for once by all who want them at once.
     pub(super) async fn agent(&self, socket: &Path) -> Listed {
-        let cell = {
-            let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(agents.entry(socket.to_path_buf()).or_default())
+        let agent = self.agent_of(socket);
+        let mut agent = agent.lock().await;
+        if let Some((listed, until)) = &*agent
+            && Instant::now() < *until
+        {
+            return listed.clone();
+        }
+        let (listed, fresh) = match timeout(AGENT_LIMIT, list(socket)).await {
+            Ok(Ok(listed)) => (Ok(listed), LIST_FRESH),
+            Ok(Err(why)) => (Err(why), Duration::ZERO),
+            Err(_) => (Err(no_agent(socket, &"it does not answer")), HUNG_FOR),
         };
-        cell.get_or_init(|| list(socket)).await.clone()
+        *agent = Some((listed.clone(), Instant::now() + fresh));
+        listed
+    }
+
+    /// Forgets an agent's list: it could not do what the list promised.
+    pub(super) async fn forget_agent(&self, socket: &Path) {
+        *self.agent_of(socket).lock().await = None;
+    }
+
+    fn agent_of(&self, socket: &Path) -> Agent {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(agents.entry(socket.to_path_buf()).or_default())
     }
 
     /// Returns whether somebody can be asked for a passphrase.
     pub(super) fn can_ask(&self) -> bool {
-        self.ask.is_some()
+        self.asking.is_possible()
     }
 
     /// Returns the decrypted key. All connections that want it wait for one answer, which is
@@ -107,26 +136,20 @@ impl Keyring {
     /// # Errors
     /// Says why the key stays locked; the same for everybody who asks later.
     pub(super) async fn unlock(&self, key: &Arc<KeyFile>) -> Result<Arc<PrivateKey>, String> {
-        let (key, ask) = (Arc::clone(key), self.ask.clone());
-        let prompt = Arc::clone(&self.prompt);
+        let (key, asking) = (Arc::clone(key), self.asking.clone());
         let task = tokio::spawn(async move {
             let mut unlocked = key.unlocked.lock().await;
             if let Some(known) = &*unlocked {
                 return known.clone();
             }
-            // Two prompts at once would mix on the terminal.
-            let prompt = prompt.lock_owned().await;
             let asked = Arc::clone(&key);
-            // The operator takes minutes, and the key derivation is made to take long.
-            let task = tokio::task::spawn_blocking(move || {
-                let _prompt = prompt;
-                ask_and_decrypt(&asked, ask.as_ref())
-            });
-            let result = task.await.unwrap_or_else(|_| Err("the prompt failed".into()));
+            // The key derivation is made to take long, as well.
+            let ask = move |ask: Option<&Ask>| ask_and_decrypt(&asked, ask);
+            let result = asking.alone(ask).await.unwrap_or_else(|| Err(PROMPT_FAILED.into()));
             *unlocked = Some(result.clone());
             result
         });
-        task.await.unwrap_or_else(|_| Err("the prompt failed".into()))
+        task.await.unwrap_or_else(|_| Err(PROMPT_FAILED.into()))
     }
 }
 
@@ -152,14 +175,20 @@ fn ask_and_decrypt(key: &KeyFile, ask: Option<&Ask>) -> Result<Arc<PrivateKey>, 
     let Some(ask) = ask else {
         return Err("it is encrypted".into());
     };
+    let mut last: Option<SecretString> = None;
     for _ in 0..TRIES {
         let Some(passphrase) = ask(&Question::Passphrase(&key.path)) else {
             return Err("no passphrase was given".into());
         };
+        // A descriptor has nothing else to say.
+        if last.as_ref().is_some_and(|last| last.expose_secret() == passphrase.expose_secret()) {
+            return Err("the passphrase was wrong".into());
+        }
         // The error of a wrong passphrase depends on the format, and none of them says more.
         if let Ok(decrypted) = decode_secret_key(text, Some(passphrase.expose_secret())) {
             return Ok(Arc::new(decrypted));
         }
+        last = Some(passphrase);
     }
     Err(format!("the passphrase was wrong {TRIES} times"))
 }
@@ -249,13 +278,8 @@ pub(super) async fn agent(socket: &Path) -> Result<AgentClient<UnixStream>, Stri
 }
 
 async fn list(socket: &Path) -> Listed {
-    let listed = async {
-        let mut agent = agent(socket).await?;
-        agent.request_identities().await.map_err(|error| no_agent(socket, &error))
-    };
-    timeout(AGENT_LIMIT, listed)
-        .await
-        .unwrap_or_else(|_| Err(no_agent(socket, &"it does not answer")))
+    let mut agent = agent(socket).await?;
+    agent.request_identities().await.map_err(|error| no_agent(socket, &error))
 }
 
 fn no_agent(socket: &Path, why: &dyn std::fmt::Display) -> String {

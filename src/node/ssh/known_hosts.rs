@@ -14,6 +14,9 @@ use sha1::Sha1;
 
 use super::pattern;
 
+/// Characters of the longest key in base64; RSA with 16384 bits has 2,800.
+const LONGEST_KEY: usize = 32 * 1024;
+
 /// The names a host's keys are on file under.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Names {
@@ -49,9 +52,20 @@ pub(super) struct Entry {
 /// A key on file.
 #[derive(Debug, Clone)]
 struct Line {
-    revoked: bool,
+    mark: Mark,
     key: KeyData,
     place: Place,
+}
+
+/// What a line says of its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    /// The host's own.
+    Own,
+    /// `@revoked`: trusted no more, as a host's key or as an authority's.
+    Revoked,
+    /// `@cert-authority`: it signs the certificates of host keys and is no host's own.
+    Authority,
 }
 
 impl Entry {
@@ -127,22 +141,26 @@ pub(super) fn parse(text: &str, file: &Path) -> Vec<Entry> {
     lines.filter_map(|(index, line)| entry(line, || place(index))).collect()
 }
 
-/// Returns the entry of one line; none for comments, authorities of certificates and bad lines.
+/// Returns the entry of one line; none for comments and bad lines.
 fn entry(line: &str, place: impl FnOnce() -> Place) -> Option<Entry> {
     let mut words = line.split([' ', '\t', '\r']).filter(|word| !word.is_empty());
     let mut word = words.next().filter(|word| !word.starts_with('#'))?;
-    let revoked = word == "@revoked";
-    if revoked {
+    let mark = match word {
+        "@revoked" => Mark::Revoked,
+        "@cert-authority" => Mark::Authority,
+        _ if word.starts_with('@') => return None,
+        _ => Mark::Own,
+    };
+    if mark != Mark::Own {
         word = words.next()?;
-    }
-    // `@cert-authority` keys sign host keys; none of them is a host's own.
-    if word.starts_with('@') {
-        return None;
     }
     let hosts = hosts(word)?;
     let (kind, base64) = (words.next()?, words.next()?);
+    if base64.len() > LONGEST_KEY || kind.contains("-cert-v01@") {
+        return None;
+    }
     let key = PublicKey::from_openssh(&format!("{kind} {base64}")).ok()?.key_data().clone();
-    let line = Line { revoked, key, place: place() };
+    let line = Line { mark, key, place: place() };
     Some(Entry { hosts, line })
 }
 
@@ -164,36 +182,63 @@ fn hosts(word: &str) -> Option<Hosts> {
 #[derive(Debug)]
 pub(super) struct Found {
     own: Vec<Line>,
-    /// Looked for only when none is on file under the host's own name.
+    /// Authorities; the rest only when no key is on file under the host's own name.
     without_port: Vec<Line>,
 }
 
 /// Looks up a host in all entries. At a thousand hashed lines this is what costs, so it is done
 /// once for a connection.
 pub(super) fn find<'a>(entries: impl Iterator<Item = &'a Entry> + Clone, names: &Names) -> Found {
-    let of = |name: &str| -> Vec<Line> {
-        let entries = entries.clone().filter(|entry| entry.hosts.hold(name));
+    let of = |name: &str, only_authorities: bool| -> Vec<Line> {
+        let entries = entries.clone().filter(|entry| {
+            (!only_authorities || entry.line.mark == Mark::Authority) && entry.hosts.hold(name)
+        });
         entries.map(|entry| entry.line.clone()).collect()
     };
-    let own = of(&names.own);
-    let without_port = match &names.without_port {
-        Some(name) if own.iter().all(|line| line.revoked) => of(name),
-        Some(_) | None => Vec::new(),
-    };
-    Found { own, without_port }
+    let own = of(&names.own, false);
+    let known = own.iter().any(|line| line.mark == Mark::Own);
+    let without_port = names.without_port.as_ref().map(|name| of(name, known));
+    Found { own, without_port: without_port.unwrap_or_default() }
 }
 
 impl Found {
+    fn all(&self) -> impl Iterator<Item = &Line> {
+        self.own.iter().chain(&self.without_port)
+    }
+
     /// Returns the types of the keys on file, each once.
     pub(super) fn types(&self) -> Vec<Algorithm> {
         let mut types = Vec::new();
-        for line in self.own.iter().chain(&self.without_port).filter(|line| !line.revoked) {
+        for line in self.all().filter(|line| line.mark == Mark::Own) {
             let kind = line.key.algorithm();
             if !types.contains(&kind) {
                 types.push(kind);
             }
         }
         types
+    }
+
+    /// Whether the host should show a certificate: an authority is on file that may have signed
+    /// one, or a revoked key that may be its authority's.
+    pub(super) fn has_authority(&self) -> bool {
+        self.all().any(|line| line.mark != Mark::Own)
+    }
+
+    /// Returns where an authority for this host is on file, whatever its key.
+    pub(super) fn any_authority(&self) -> Option<Place> {
+        let line = self.all().find(|line| line.mark == Mark::Authority)?;
+        Some(line.place.clone())
+    }
+
+    /// Returns whether `key` is on file as an authority for this host.
+    pub(super) fn is_authority(&self, key: &KeyData) -> bool {
+        self.all().any(|line| line.mark == Mark::Authority && line.key == *key)
+    }
+
+    /// Returns where `key` is on file as revoked.
+    pub(super) fn revoked(&self, key: &KeyData) -> Option<Place> {
+        let line = self.all().find(|line| line.mark == Mark::Revoked && line.key == *key)?;
+        Some(line.place.clone())
     }
 
     /// Returns what is on file of `key`, which the host shows.
@@ -213,15 +258,15 @@ impl Found {
 
 fn verdict(lines: &[Line], key: &KeyData) -> Verdict {
     let mut same = lines.iter().filter(|line| line.key == *key);
-    if let Some(line) = same.clone().find(|line| line.revoked) {
+    if let Some(line) = same.clone().find(|line| line.mark == Mark::Revoked) {
         return Verdict::Revoked(line.place.clone());
     }
     // Rotation: several keys of a type may be on file, and one that fits is enough.
-    if same.next().is_some() {
+    if same.any(|line| line.mark == Mark::Own) {
         return Verdict::Known;
     }
     let kind = key.algorithm();
-    let mut others = lines.iter().filter(|line| !line.revoked);
+    let mut others = lines.iter().filter(|line| line.mark == Mark::Own);
     if let Some(line) = others.clone().find(|line| line.key.algorithm() == kind) {
         return Verdict::Changed(line.place.clone());
     }

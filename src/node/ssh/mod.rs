@@ -7,6 +7,7 @@
 
 mod algorithms;
 mod auth;
+mod certificates;
 pub(super) mod chance;
 mod channels;
 mod check;
@@ -15,15 +16,20 @@ mod dial;
 mod exec;
 mod gate;
 mod host_keys;
+mod interactive;
 mod jump;
 mod keys;
 mod known_hosts;
 mod line;
 mod offers;
+mod passwords;
 mod pattern;
 mod proxy;
+mod pubkey;
 mod reach;
+mod revoked;
 mod settings;
+mod signers;
 mod source;
 mod tokens;
 mod wire;

@@ -36,20 +36,52 @@ fn settings(given: bool, only: bool) -> Settings {
     Settings { identities_given: given, identities_only: only, ..Settings::plain("n") }
 }
 
-/// The order in one line: `f` for files, `a` for the agent's; and the notes.
+/// The order in one line: `f` for files, `a` for the agent's, `+c` for a certificate; and the notes.
+fn ordered_with(
+    settings: &Settings,
+    files: &[Arc<KeyFile>],
+    certificates: &[Arc<CertFile>],
+    agent: &[AgentIdentity],
+    can_ask: bool,
+) -> (String, String) {
+    let mut notes = Vec::new();
+    let stock = Stock { files, certificates, agent, can_ask };
+    let offers = order(settings, &stock, &mut notes);
+    let names = offers.iter().map(|offer| {
+        let signer = match &offer.by {
+            By::Agent(identity) => identity.comment().to_owned(),
+            By::File(file) => shown(&file.path),
+        };
+        match &offer.certificate {
+            Some(own) => format!("{}+{signer}", shown(&own.path)),
+            None => signer,
+        }
+    });
+    (names.collect::<Vec<_>>().join(" "), notes.join("; "))
+}
+
 fn ordered(
     settings: &Settings,
     files: &[Arc<KeyFile>],
     held: &[u8],
     can_ask: bool,
 ) -> (String, String) {
-    let mut notes = Vec::new();
-    let offers = order(settings, files, &agent(held), can_ask, &mut notes);
-    let names = offers.iter().map(|offer| match offer {
-        Offer::Agent(identity) => identity.comment().to_owned(),
-        Offer::File(file) => shown(&file.path),
-    });
-    (names.collect::<Vec<_>>().join(" "), notes.join("; "))
+    ordered_with(settings, files, &[], &agent(held), can_ask)
+}
+
+/// A certificate for the key of `seed`.
+fn certificate(seed: u8) -> Certificate {
+    use russh::keys::ssh_key::certificate::{Builder, CertType};
+
+    let public = private(seed).public_key().clone();
+    let mut builder = Builder::new(vec![seed; 16], public.key_data().clone(), 0, 9).unwrap();
+    builder.cert_type(CertType::User).unwrap().all_principals_valid().unwrap();
+    builder.sign(&private(200)).unwrap()
+}
+
+fn cert_file(seed: u8, beside: Option<usize>) -> Arc<CertFile> {
+    let path = PathBuf::from(format!("c{seed}"));
+    Arc::new(CertFile { path, certificate: certificate(seed), beside })
 }
 
 #[test]
@@ -102,4 +134,69 @@ fn a_file_the_operator_named_has_to_be_usable() {
     let unusable: fn(u8) -> Body = |_| Body::Unusable("why".into());
     assert_eq!(check(unusable), Err(broken));
     assert_eq!(check_files(&settings, &[file(1, unusable)], &agent(&[1])), Ok(()));
+}
+
+#[test]
+fn a_certificate_comes_before_its_key_and_is_signed_for_by_whoever_has_the_key() {
+    let with = |settings: &Settings, files: &[_], certificates: &[_], held: &[u8]| {
+        ordered_with(settings, files, certificates, &agent(held), true)
+    };
+    let given = settings(true, false);
+    let files = [file(1, open), file(2, locked), file(3, open)];
+    let beside = [cert_file(1, Some(0)), cert_file(2, Some(1))];
+    assert_eq!(with(&given, &files, &beside, &[]).0, "c1+f1 f1 f3 c2+f2 f2");
+    assert_eq!(with(&given, &files, &beside, &[2, 9]).0, "c1+f1 f1 c2+a2 a2 f3 a9");
+    // With no file named the agent comes first.
+    let plain = settings(false, false);
+    assert_eq!(with(&plain, &files, &beside, &[9, 1]).0, "a9 c1+a1 a1 f3 c2+f2 f2");
+    // Named ones come before all.
+    let named = [cert_file(3, None), cert_file(9, None)];
+    assert_eq!(with(&given, &files, &named, &[9]).0, "c3+f3 c9+a9 f1 f3 a9 f2");
+    assert_eq!(with(&settings(true, true), &files, &named, &[9]).0, "c3+f3 c9+a9 f1 f3 f2");
+    let (order, notes) = with(&given, &[file(1, |_| Body::PublicOnly)], &beside[..1], &[]);
+    let public = "f1 is a public key the agent does not hold";
+    let want = format!("c1 is for a key that cannot be used here; {public}");
+    assert_eq!((order, notes), (String::new(), want));
+}
+
+#[test]
+fn a_certificate_the_agent_holds_as_well_is_offered_once() {
+    let files = [file(1, open)];
+    let mut held = agent(&[1]);
+    held.push(AgentIdentity::Certificate { certificate: certificate(1), comment: "ca1".into() });
+    let beside = [cert_file(1, Some(0))];
+    let all = |settings: &Settings, certificates: &[_]| {
+        ordered_with(settings, &files, certificates, &held, true).0
+    };
+    assert_eq!(all(&settings(true, false), &beside), "ca1 a1");
+    assert_eq!(all(&settings(true, true), &[]), "ca1 a1");
+    assert_eq!(all(&settings(false, false), &beside), "ca1 a1");
+    assert_eq!(all(&settings(true, false), &[cert_file(1, None)]), "ca1 a1");
+}
+
+#[test]
+fn what_has_run_out_or_is_no_certificate_is_noted_and_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let text = certificate(1).to_openssh().unwrap();
+    std::fs::write(path("good"), &text).unwrap();
+    std::fs::write(path("f1-cert.pub"), &text).unwrap();
+    std::fs::write(path("bad"), "no certificate").unwrap();
+    let read = |names: &[&str], now| {
+        let mut settings = settings(true, false);
+        settings.certificates = names.iter().map(|name| path(name)).collect();
+        let file = Arc::new(KeyFile::new(path("f1"), None, open(1)));
+        let mut notes = Vec::new();
+        let found = certificates(&settings, &[file], now, &mut notes);
+        let found = found.iter().map(|own| own.path.file_name().unwrap().to_str().unwrap());
+        let notes = notes.join("; ").replace(&format!("{}/", dir.path().display()), "");
+        (found.collect::<Vec<_>>().join(" "), notes)
+    };
+    let wanted = |found: &str, notes: &str| (found.to_owned(), notes.to_owned());
+    assert_eq!(read(&[], 5), wanted("f1-cert.pub", ""));
+    // CertificateFile takes the place of those beside the keys.
+    let notes = "bad: not a certificate; none does not exist";
+    assert_eq!(read(&["good", "bad", "none"], 5), wanted("good", notes));
+    let notes = "f1-cert.pub expired 1970-01-01 00:00 UTC";
+    assert_eq!(read(&[], 9), wanted("", notes));
 }

@@ -121,10 +121,11 @@ impl Shared {
     ) -> Result<Line, Failed> {
         let options = &self.options;
         let found = self.host_keys.find(settings)?;
+        let wants_certificate = found.has_authority() || !settings.revoked_host_keys.is_empty();
         // The connecting is a ProxyCommand's own, so the time for it is added to the handshake's.
         let connecting = way.words.as_ref().map_or(Duration::ZERO, |_| settings.connect_timeout);
         let greeting = Greeting {
-            config: self.configs.get(&found.types(), load, options),
+            config: self.configs.get(&found.types(), wants_certificate, load, options),
             gate: gate::Gate {
                 settings: Arc::clone(settings),
                 host_keys: Arc::clone(&self.host_keys),

@@ -42,6 +42,8 @@ pub(super) struct Settings {
     /// The user's files first; the first of them takes new keys.
     pub(super) known_hosts: Vec<PathBuf>,
     pub(super) hash_known_hosts: bool,
+    /// `RevokedHostKeys`: no host may show a key or an authority that is in them.
+    pub(super) revoked_host_keys: Vec<PathBuf>,
     /// Jump hosts, first hop first.
     pub(super) jumps: Vec<String>,
     /// A command whose standard input and output are the way there; never beside `jumps`.
@@ -64,6 +66,8 @@ pub(super) struct Settings {
     pub(super) publickey: bool,
     /// What else may be tried, in this order.
     pub(super) auth: Vec<AuthMethod>,
+    /// It is a jump host: its password may be another than that of the nodes.
+    pub(super) is_jump: bool,
 }
 
 /// `StrictHostKeyChecking`. A key that changed is refused under every one of them.
@@ -141,6 +145,7 @@ impl Settings {
             agent: None,
             known_hosts: Vec::new(),
             hash_known_hosts: false,
+            revoked_host_keys: Vec::new(),
             jumps: Vec::new(),
             proxy_command: None,
             certificates: Vec::new(),
@@ -158,6 +163,7 @@ impl Settings {
             algorithms: Wanted::default(),
             publickey: true,
             auth: Vec::new(),
+            is_jump: false,
         }
     }
 
@@ -239,6 +245,7 @@ impl Resolver {
             agent: self.agent(said.identity_agent.as_deref(), &tokens)?,
             known_hosts: self.known_hosts(endpoint, &said, &tokens)?,
             hash_known_hosts: said.hash_known_hosts.unwrap_or(false),
+            revoked_host_keys: Vec::new(),
             alias: said.host_key_alias.clone(),
             jumps,
             proxy_command: None,
@@ -257,6 +264,7 @@ impl Resolver {
             algorithms: Wanted::default(),
             publickey: true,
             auth: endpoint.auth.clone(),
+            is_jump: false,
             port,
             user,
             host,
