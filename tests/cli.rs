@@ -44,7 +44,7 @@ fn a_mistake_in_the_inventory_is_shown_where_it_stands() {
     assert_eq!((code, stdout.as_str()), (64, ""));
     insta::assert_snapshot!(stderr, @r"
     error: the inventory cannot be used
-    inventory.yaml:4:5: unknown key 'prot' in a node: did you mean 'port'? expected one of host, address, cassandra_address, host_id, user, port, identity_file, known_hosts, proxy_jump, sudo, paths, jmx, dc, rack, labels
+    inventory.yaml:4:5: unknown key 'prot' in a node: did you mean 'port'? expected one of host, address, cassandra_address, host_id, user, port, identity_file, known_hosts, proxy_jump, auth, transport, sudo, become, paths, jmx, dc, rack, labels
       4 |     prot: …
         |     ^^^^
     ");

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use ringhaul::inventory::{Draft, DraftError, DraftNode, Inventory, Sudo, known_keys, render};
+use ringhaul::inventory::{
+    Draft, DraftError, DraftNode, Inventory, NodeSpec, Rights, Sudo, known_keys, render,
+};
 use ringhaul::selection::Selection;
 
 #[path = "inventory/mistakes.rs"]
@@ -74,22 +76,22 @@ fn the_example_is_an_inventory() {
     assert_eq!(old.paths.nodetool.as_deref(), Some("/usr/local/cassandra/bin/nodetool"));
     assert_eq!(old.paths.config.as_deref(), Some("/etc/cassandra/cassandra.yaml"));
     insta::assert_snapshot!(shown(EXAMPLE), @r#"
-    cass-01.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 70
-    cass-02.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 70
-    cass-03.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 70
-    cass-04.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 70
-    cass-05.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 70
-    cass-06.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 70
-    cass-07.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 70
-    cass-08.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 70
-    cass-09.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 70
-    cass-10.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 70
-    cass-11.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 70
-    cass-12.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 70
-    cass-20: - - ("dc1")/("r1") {"env": "prod"} line 74
-    cass-13: 192.0.2.13 10.0.0.13 ("dc1")/("r2") {"canary": "true", "env": "prod"} line 77
-    old-1: - 10.0.7.21 ("dc7")/("r1") {"env": "prod"} line 92
-    old-2: - 10.0.7.22 ("dc7")/("r1") {"env": "prod"} line 92
+    cass-01.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 92
+    cass-02.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 92
+    cass-03.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 92
+    cass-04.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 92
+    cass-05.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 92
+    cass-06.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 92
+    cass-07.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 92
+    cass-08.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 92
+    cass-09.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 92
+    cass-10.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 92
+    cass-11.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 92
+    cass-12.dc1.example.net: - - ("dc1")/("r1") {"env": "prod"} line 92
+    cass-20: - - ("dc1")/("r1") {"env": "prod"} line 96
+    cass-13: 192.0.2.13 10.0.0.13 ("dc1")/("r2") {"canary": "true", "env": "prod"} line 99
+    old-1: - 10.0.7.21 ("dc7")/("r1") {"env": "prod"} line 114
+    old-2: - 10.0.7.22 ("dc7")/("r1") {"env": "prod"} line 114
     "#);
 }
 
@@ -226,6 +228,61 @@ fn a_node_s_own_settings_win_and_maps_are_merged() {
         },
     )
     "#);
+}
+
+#[test]
+fn whose_rights_are_used_is_merged_key_by_key() {
+    let inventory = parse(
+        "cluster: c\n\
+         defaults:\n\
+         \x20 become: {user: cassandra, password: ask}\n\
+         nodes:\n\
+         \x20 - a\n\
+         \x20 - host: b\n\
+         \x20   become: {password: own}\n\
+         \x20 - host: c\n\
+         \x20   become: {method: doas, password: none}\n",
+    )
+    .unwrap();
+    let words =
+        |node: &NodeSpec| format!("{} {:?}", node.rights.words().join(" "), node.rights.password);
+    let words: Vec<String> = inventory.nodes.iter().map(words).collect();
+    assert_eq!(
+        words,
+        ["sudo -n -u cassandra -- Ask", "sudo -n -u cassandra -- Own", "doas -n -u cassandra None"]
+    );
+    // A journal of an earlier version says nothing of it, and one that need not does not.
+    let mut old = inventory.nodes[0].clone();
+    old.rights = Rights::default();
+    let text = serde_json::to_string(&old).unwrap();
+    assert!(!text.contains("become"), "{text}");
+    assert_eq!(serde_json::from_str::<NodeSpec>(&text).unwrap(), old);
+    let text = serde_json::to_string(&inventory.nodes[2]).unwrap();
+    assert!(text.contains(r#""become":{"method":"doas","user":"cassandra","password":"none"}"#));
+    assert_eq!(serde_json::from_str::<NodeSpec>(&text).unwrap(), inventory.nodes[2]);
+}
+
+#[test]
+fn rights_that_cannot_be_had_are_a_mistake_in_the_file() {
+    let first = |text: &str| {
+        let said = wrong(&format!("cluster: c\nnodes:\n  - host: a\n    become: {text}\n"));
+        assert!(!said.contains("hunter2"), "{said}");
+        said.lines().next().unwrap().to_owned()
+    };
+    let texts = [
+        "{method: doas, password: ask}",
+        "{user: -x}",
+        "{user: 'a b'}",
+        "{password: hunter2}",
+        "{method: su}",
+    ];
+    insta::assert_snapshot!(texts.map(first).join("\n"), @r"
+    inventory.yaml:4:5: doas takes a password from a terminal alone, expected password: none here and `nopass` in the nodes' doas.conf
+    inventory.yaml:4:20: user is '-x', expected an account's name of letters, digits, '.', '-' and '_'
+    inventory.yaml:4:20: user is 'a b', expected an account's name of letters, digits, '.', '-' and '_'
+    inventory.yaml:4:24: password is another text (not shown), expected none, ask (one for all nodes) or own (one of this node alone); the password itself has no place in this file
+    inventory.yaml:4:22: method is 'su', expected sudo or doas
+    ");
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub(super) async fn run(options: cli::Audit) -> Result<Exit, Fault> {
     let Some(exit) = signals.guard(work).await else {
         return Ok(Exit::Interrupted);
     };
-    connector.inner().settle(load::GOODBYE).await;
+    connector.inner().inner().settle(load::GOODBYE).await;
     exit
 }
 

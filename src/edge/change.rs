@@ -176,13 +176,13 @@ pub(super) async fn run(ordered: Ordered) -> Result<Exit, Fault> {
         Ok(exit)
     };
     let Some(exit) = signals.guard(work).await else {
-        connector.inner().settle(load::GOODBYE).await;
+        connector.inner().inner().settle(load::GOODBYE).await;
         if let Some(run) = run.get() {
             load::say(&session::cut_off(run));
         }
         return Ok(Exit::Interrupted);
     };
-    connector.inner().settle(load::GOODBYE).await;
+    connector.inner().inner().settle(load::GOODBYE).await;
     exit
 }
 

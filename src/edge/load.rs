@@ -7,7 +7,9 @@ use super::{Fault, moving, secrets};
 use crate::cassandra::ring::Ring;
 use crate::cli;
 use crate::inventory::{Inventory, NodeSpec};
+use crate::node::becoming::Becoming;
 use crate::node::recorder::Recorder;
+use crate::node::secret::Ask;
 use crate::node::ssh;
 use crate::node::survey::Limits;
 use crate::node::{Endpoint, Transport};
@@ -210,7 +212,7 @@ pub(super) fn limits(asking: &cli::Asking) -> Limits {
 }
 
 /// What makes lines to nodes: SSH, recorded when the operator wants a transcript.
-pub(super) type Connector = Recorder<ssh::Ssh>;
+pub(super) type Connector = Recorder<Becoming<ssh::Ssh>>;
 
 /// Returns the maker of lines.
 pub(super) fn connector(ssh: &cli::Ssh, asking: &cli::Asking) -> Result<Connector, Fault> {
@@ -219,17 +221,18 @@ pub(super) fn connector(ssh: &cli::Ssh, asking: &cli::Asking) -> Result<Connecto
             Fault::usage(format!("cannot make the folder {}: {error}", folder.display()))
         })?;
     }
-    let ssh = self::ssh(ssh)?;
-    Ok(Recorder::new(ssh, asking.transcript.clone()))
+    let ask = secrets::asker(&ssh.secrets)?;
+    let door = self::ssh(ssh, ask.clone())?;
+    Ok(Recorder::new(Becoming::new(door, ask), asking.transcript.clone()))
 }
 
-/// Returns the built-in maker of lines.
-pub(super) fn ssh(ssh: &cli::Ssh) -> Result<ssh::Ssh, Fault> {
+/// Returns the built-in maker of lines; `ask` is asked for its secrets.
+pub(super) fn ssh(ssh: &cli::Ssh, ask: Option<Ask>) -> Result<ssh::Ssh, Fault> {
     let options = ssh::Options {
         config_file: ssh.ssh_config.clone(),
         accept_new_host_keys: ssh.accept_new_host_keys,
         connect_timeout: ssh.connect_timeout,
-        ask: secrets::asker(&ssh.secrets)?,
+        ask,
         ..ssh::Options::default()
     };
     ssh::Ssh::new(options).map_err(|error| Fault::failed(error.to_string()))

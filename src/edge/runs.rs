@@ -183,11 +183,11 @@ pub(super) async fn resume(options: cli::Resume) -> Result<Exit, Fault> {
         Ok(exit)
     };
     let Some(exit) = signals.guard(work).await else {
-        connector.inner().settle(load::GOODBYE).await;
+        connector.inner().inner().settle(load::GOODBYE).await;
         load::say(&session::cut_off(&run));
         return Ok(Exit::Interrupted);
     };
-    connector.inner().settle(load::GOODBYE).await;
+    connector.inner().inner().settle(load::GOODBYE).await;
     exit
 }
 

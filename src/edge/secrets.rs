@@ -81,8 +81,13 @@ fn prompt(question: &Question<'_>) -> Option<SecretString> {
         Question::Passphrase(key) => format!("Passphrase for {}: ", key.display()),
         Question::Password { user, host } => format!("Password of {user} at {host}: "),
         Question::Prompt { user, host, text, .. } => format!("({user}@{host}) {text} "),
-        Question::Become { host: Some(host) } => format!("Password for sudo at {host}: "),
-        Question::Become { host: None } => "Password for sudo on the nodes: ".to_owned(),
+        Question::Become { host, again } => {
+            let wrong = again.map(|node| format!("{node} took it for wrong. ")).unwrap_or_default();
+            match host {
+                Some(host) => format!("{wrong}Password for sudo at {host}: "),
+                None => format!("{wrong}Password for sudo on the nodes: "),
+            }
+        }
     };
     let _aside = moving::aside();
     if let Question::Prompt { echo: true, .. } = question {

@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 
 use super::load;
-use super::{Fault, audit, output};
+use super::{Fault, audit, output, secrets};
 use crate::cli::ssh_check::SshCheck;
 use crate::exit::Exit;
 use crate::inventory::NodeSpec;
@@ -13,7 +13,7 @@ use crate::report::ssh_check as report;
 /// Goes the way to each node that was named.
 pub(super) async fn run(options: SshCheck) -> Result<Exit, Fault> {
     let nodes = nodes(&options)?;
-    let ssh = load::ssh(&options.ssh)?;
+    let ssh = load::ssh(&options.ssh, secrets::asker(&options.ssh.secrets)?)?;
     let color = audit::uses_color(options.color, std::io::stdout().is_terminal());
     let mut signals = super::signals::Signals::listen()?.stop();
     let mut checked = Vec::new();

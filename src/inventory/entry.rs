@@ -147,6 +147,7 @@ fn specs(reader: &mut Reader<'_>, entry: Entry, defaults: &Settings) -> Vec<Node
     }
     let settings = entry.settings.over(defaults);
     let jmx = settings.jmx.finish(reader);
+    let rights = settings.rights.finish(reader);
     let spec = |(index, host): (usize, &String)| NodeSpec {
         endpoint: Endpoint {
             host: host.clone(),
@@ -167,6 +168,7 @@ fn specs(reader: &mut Reader<'_>, entry: Entry, defaults: &Settings) -> Vec<Node
         paths: settings.paths.clone(),
         jmx: jmx.clone(),
         sudo: settings.sudo.unwrap_or_default(),
+        rights: rights.clone(),
         line: hosts.at.line,
     };
     hosts.names.iter().enumerate().map(spec).collect()

@@ -11,10 +11,17 @@ pub(super) enum Section {
     Node,
     Paths,
     Jmx,
+    Become,
 }
 
-const ALL: [Section; 5] =
-    [Section::File, Section::Defaults, Section::Node, Section::Paths, Section::Jmx];
+const ALL: [Section; 6] = [
+    Section::File,
+    Section::Defaults,
+    Section::Node,
+    Section::Paths,
+    Section::Jmx,
+    Section::Become,
+];
 
 impl Section {
     pub(super) fn keys(self) -> &'static [&'static str] {
@@ -25,6 +32,7 @@ impl Section {
             Self::Defaults => NODE.split_at(4).1,
             Self::Paths => &["nodetool", "config", "data"],
             Self::Jmx => &["host", "port", "user", "password_file", "sudo"],
+            Self::Become => &["method", "user", "password"],
         }
     }
 
@@ -36,6 +44,7 @@ impl Section {
             Self::Node => "a node",
             Self::Paths => "paths",
             Self::Jmx => "jmx",
+            Self::Become => "become",
         }
     }
 
@@ -46,11 +55,12 @@ impl Section {
             Self::Node => "nodes.",
             Self::Paths => "nodes.paths.",
             Self::Jmx => "nodes.jmx.",
+            Self::Become => "nodes.become.",
         }
     }
 }
 
-const NODE: [&str; 17] = [
+const NODE: [&str; 18] = [
     "host",
     "address",
     "cassandra_address",
@@ -63,6 +73,7 @@ const NODE: [&str; 17] = [
     "auth",
     "transport",
     "sudo",
+    "become",
     "paths",
     "jmx",
     "dc",
@@ -85,7 +96,8 @@ pub(super) fn unknown(section: Section, key: &str) -> String {
     let begin = format!("unknown key '{key}' in {place}");
     let others = ALL.iter().filter(|other| other.keys().contains(&key));
     let others: Vec<&str> = others.map(|other| other.name()).collect();
-    if !others.is_empty() {
+    // Where `become.password` stands a word is expected; anywhere else it is a password itself.
+    if !others.is_empty() && key != "password" {
         return format!("{begin}, expected it in {}", others.join(" or "));
     }
     if is_secret_key(key) && (near != Some("password_file") || key.to_lowercase() == "password") {

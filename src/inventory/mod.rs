@@ -5,6 +5,7 @@ mod keys;
 mod problem;
 mod read;
 mod render;
+mod rights;
 mod settings;
 mod words;
 mod yaml;
@@ -15,6 +16,7 @@ use std::path::Path;
 pub use keys::known_keys;
 pub use problem::{InventoryError, Problem};
 pub use render::{Draft, DraftError, DraftNode, render};
+pub use rights::{Method, PasswordOf, Rights};
 
 use crate::node::Endpoint;
 
@@ -48,8 +50,11 @@ pub struct NodeSpec {
     pub paths: Paths,
     /// How nodetool reaches Cassandra.
     pub jmx: Jmx,
-    /// Whether root's rights are used.
+    /// When other rights than the account's are used.
     pub sudo: Sudo,
+    /// Whose rights these are, and how they are had.
+    #[serde(default, rename = "become", skip_serializing_if = "Rights::is_default")]
+    pub rights: Rights,
     /// The line of the inventory where the node stands.
     pub line: usize,
 }
@@ -67,6 +72,7 @@ impl NodeSpec {
             paths: Paths::default(),
             jmx: Jmx::default(),
             sudo: Sudo::default(),
+            rights: Rights::default(),
             line: 0,
         }
     }
@@ -99,11 +105,11 @@ pub struct Jmx {
     pub user: Option<String>,
     /// nodetool's `--password-file`, a file on the node; never without `user`.
     pub password_file: Option<String>,
-    /// Whether nodetool itself is run with sudo, when only root may read the password file.
+    /// Whether nodetool itself is run with other rights, when only those read the password file.
     pub sudo: bool,
 }
 
-/// Whether root's rights are used on a node.
+/// When other rights than the account's are used on a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sudo {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::keys::Section;
 use super::read::{Key, Reader};
+use super::rights::RightsSettings;
 use super::words;
 use super::yaml::{Kind, Node, Place, Scalar, Value};
 use super::{Jmx, Paths, Sudo};
@@ -21,6 +22,7 @@ pub(super) struct Settings {
     pub(super) auth: Option<Vec<AuthMethod>>,
     pub(super) transport: Option<Transport>,
     pub(super) sudo: Option<Sudo>,
+    pub(super) rights: RightsSettings,
     pub(super) paths: Paths,
     pub(super) jmx: JmxSettings,
     pub(super) dc: Option<String>,
@@ -63,6 +65,7 @@ impl Settings {
             "auth" => self.auth = auth(reader, key, value),
             "transport" => self.transport = transport(reader, key, value),
             "sudo" => self.sudo = sudo(reader, key, value),
+            "become" => self.rights = RightsSettings::read(reader, key, value),
             "paths" => self.paths = paths(reader, value),
             "jmx" => self.jmx = JmxSettings::read(reader, key, value),
             "dc" => self.dc = reader.name(&key, value),
@@ -86,6 +89,7 @@ impl Settings {
             auth: self.auth.or(defaults.auth),
             transport: self.transport.or(defaults.transport),
             sudo: self.sudo.or(defaults.sudo),
+            rights: self.rights.over(defaults.rights),
             paths: Paths {
                 nodetool: self.paths.nodetool.or(defaults.paths.nodetool),
                 config: self.paths.config.or(defaults.paths.config),

@@ -77,6 +77,17 @@ pub(super) fn user(name: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Returns what was expected when `name` is no account of a node: it stands in a command's text
+/// and in lines for sudoers, where nothing of it may be read as anything else.
+pub(super) fn account(name: &str) -> Result<(), &'static str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if name.is_empty() || name.starts_with('-') || !name.chars().all(is_plain) {
+        Err("an account's name of letters, digits, '.', '-' and '_'")
+    } else {
+        Ok(())
+    }
+}
+
 /// Returns what was expected when `text` is no path on a node.
 pub(super) fn node_path(text: &str) -> Result<(), &'static str> {
     if !text.starts_with('/') {

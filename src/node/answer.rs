@@ -320,14 +320,9 @@ pub(super) fn refusal(said: &str) -> Why {
     let lines: Vec<&str> = said.lines().filter(|line| !is_grumble(line)).collect();
     let text = lines.join("\n");
     let has = |part: &str| text.contains(part);
-    if has("a password is required") || has("a terminal is required") {
-        let text = "sudo asks for a password; allow the account `cat`, `df` and `find` without one";
-        Why::new(WhyKind::NotPermitted, text)
-    } else if has("sudo: not found") || has("sudo: command not found") {
-        Why::new(WhyKind::NotPermitted, "the account may not read the files, and there is no sudo")
-    } else if has("not in the sudoers file") || has("is not allowed to") || has("may not run sudo")
-    {
-        Why::new(WhyKind::NotPermitted, "the account may not read the files, nor use sudo for it")
+    if let Some(why) = super::refusal::refusal(&text) {
+        let text = format!("the account may not read the files, and {}", why.text);
+        Why { text, ..why }
     } else if has("ermission denied") {
         Why::new(WhyKind::NotPermitted, text)
     } else if has("No such file") {

@@ -9,6 +9,7 @@
 //! not own it. nodetool only where the inventory says so, because its password file belongs to
 //! another user. Nothing else ever does.
 
+pub mod rights;
 pub mod sets;
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::Command;
 use super::ticket::{Holder, Terms, plain};
 use crate::cassandra::links::MadeSet;
 use crate::cassandra::table_name::TableName;
-use crate::inventory::{NodeSpec, Sudo};
+use crate::inventory::{NodeSpec, Rights, Sudo};
 
 /// How long nodetool may take on the node before `timeout` ends it, unless the operator says
 /// otherwise. A busy production node needs 1 to 3 s; nodetool itself gives up on a hung JVM only
@@ -80,9 +81,10 @@ const FIND_NODETOOL: &str = concat!(
 pub fn survey(spec: &NodeSpec, data: &[String], limit: Duration) -> Command {
     let mut argv = ["sh", "-s", "--"].map(str::to_owned).to_vec();
     argv.extend(survey_words(spec, data));
-    Command::new(argv, limit)
+    let command = Command::new(argv, limit)
         .with_stdin(SURVEY_SCRIPT.as_bytes())
-        .with_output_limit(SURVEY_OUTPUT_LIMIT)
+        .with_output_limit(SURVEY_OUTPUT_LIMIT);
+    rights::given(spec, command)
 }
 
 /// What `survey.sh` is told.
@@ -152,7 +154,8 @@ fn edit_script(
     let mut argv = vec!["timeout", "-k", "2", &seconds, "sh", "-s", "--", mode];
     argv.extend([sudo_word(spec), given, path]);
     argv.extend(words);
-    Command::new(argv, limit + GRACE).with_stdin(EDIT_SCRIPT.as_bytes())
+    let command = Command::new(argv, limit + GRACE).with_stdin(EDIT_SCRIPT.as_bytes());
+    rights::given(spec, command)
 }
 
 /// Takes the node for one run until the line dies or the lock is released; see `lock.sh`. It is
@@ -243,7 +246,7 @@ pub fn listing(
     let words = [sudo_word(spec), table.keyspace(), table.table(), &since];
     // The paths that come back begin with these words.
     let data: Vec<String> = data.iter().map(|data| data.trim_end_matches('/').to_owned()).collect();
-    script(&[], LISTING_SCRIPT, &words, &data, limit)
+    script(spec, &[], LISTING_SCRIPT, &words, &data, limit)
 }
 
 /// Removes one set's files in backups, each only if it is still that file; see `remove.sh`.
@@ -255,23 +258,24 @@ pub fn remove_set(spec: &NodeSpec, set: &MadeSet, limit: Duration) -> Command {
         words.push(format!("{}:{}:{}:{seconds}.{nanos:09}", file.device, file.inode, file.size));
         words.push(file.name.clone());
     }
-    script(&[], REMOVE_SCRIPT, &[], &words, limit)
+    script(spec, &[], REMOVE_SCRIPT, &[], &words, limit)
 }
 
 /// Lists every Data.db in backups with its digest; see `deep.sh`.
 pub fn deep_list(spec: &NodeSpec, data: &[String], limit: Duration) -> Command {
-    script(&[], DEEP_SCRIPT, &["list", sudo_word(spec), "yes"], data, limit)
+    script(spec, &[], DEEP_SCRIPT, &["list", sudo_word(spec), "yes"], data, limit)
 }
 
 /// Sums up every Data.db in backups, after everybody else on the node; see `deep.sh`.
 pub fn deep_sums(spec: &NodeSpec, data: &[String], may_list: bool, limit: Duration) -> Command {
     let may_list = if may_list { "yes" } else { "no" };
-    script(&["nice", "-n", "19"], DEEP_SCRIPT, &["sums", sudo_word(spec), may_list], data, limit)
+    let words = ["sums", sudo_word(spec), may_list];
+    script(spec, &["nice", "-n", "19"], DEEP_SCRIPT, &words, data, limit)
 }
 
 /// Prints the schemas in snapshots; see `schema.sh`.
 pub fn schemas(spec: &NodeSpec, data: &[String], limit: Duration) -> Command {
-    script(&[], SCHEMA_SCRIPT, &[sudo_word(spec)], data, limit)
+    script(spec, &[], SCHEMA_SCRIPT, &[sudo_word(spec)], data, limit)
 }
 
 /// Asks Cassandra itself which tables keep out of incremental backups.
@@ -285,6 +289,7 @@ pub fn cqlsh_tables(limit: Duration) -> Command {
 
 /// A script on the standard input of `sh`, ended by the node itself after `limit`.
 fn script(
+    spec: &NodeSpec,
     before: &[&str],
     text: &'static str,
     words: &[&str],
@@ -297,9 +302,10 @@ fn script(
     argv.extend_from_slice(&["sh", "-s", "--"]);
     argv.extend_from_slice(words);
     argv.extend(more.iter().map(String::as_str));
-    Command::new(argv, limit + GRACE)
+    let command = Command::new(argv, limit + GRACE)
         .with_stdin(text.as_bytes())
-        .with_output_limit(LISTING_OUTPUT_LIMIT)
+        .with_output_limit(LISTING_OUTPUT_LIMIT);
+    rights::given(spec, command)
 }
 
 fn seconds(limit: Duration) -> String {
@@ -316,7 +322,7 @@ pub struct Nodetool {
     host: Option<String>,
     user: Option<String>,
     password_file: Option<String>,
-    sudo: bool,
+    rights: Option<Rights>,
     limit: Duration,
 }
 
@@ -329,7 +335,7 @@ impl Nodetool {
             host: spec.jmx.host.clone(),
             user: spec.jmx.user.clone(),
             password_file: spec.jmx.password_file.clone(),
-            sudo: spec.jmx.sudo,
+            rights: spec.jmx.sudo.then(|| spec.rights.clone()),
             limit,
         }
     }
@@ -340,13 +346,15 @@ impl Nodetool {
         let words = |argv: &mut Vec<String>, words: &[&str]| {
             argv.extend(words.iter().map(|&word| word.to_owned()));
         };
-        if self.sudo {
-            words(&mut argv, &["sudo", "-n", "--"]);
+        if let Some(rights) = &self.rights {
+            argv.extend(rights::words(rights));
         }
         match &self.path {
             Some(path) => words(&mut argv, &["timeout", "-k", "2", &seconds, path]),
             // sudo has a PATH of its own.
-            None if self.sudo => words(&mut argv, &["timeout", "-k", "2", &seconds, "nodetool"]),
+            None if self.rights.is_some() => {
+                words(&mut argv, &["timeout", "-k", "2", &seconds, "nodetool"])
+            }
             None => words(&mut argv, &["sh", "-c", FIND_NODETOOL, &seconds]),
         }
         // The password itself never stands in an argv: nodetool reads it from a file of the node.
@@ -361,6 +369,10 @@ impl Nodetool {
             }
         }
         words(&mut argv, arguments);
-        Command::new(argv, self.limit + GRACE)
+        let command = Command::new(argv, self.limit + GRACE);
+        match &self.rights {
+            Some(rights) => rights::wanted(rights, command),
+            None => command,
+        }
     }
 }

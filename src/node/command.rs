@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use crate::inventory::Rights;
+
 /// The most a command may print on standard output unless it says otherwise, in bytes.
 ///
 /// The longest ordinary answer, `nodetool status` of a thousand nodes, is below 200 KiB; a
@@ -25,6 +27,7 @@ pub struct Command {
     time_limit: Duration,
     output_limit: u64,
     stall_limit: Duration,
+    rights: Option<Rights>,
 }
 
 impl Command {
@@ -36,6 +39,7 @@ impl Command {
             time_limit,
             output_limit: DEFAULT_OUTPUT_LIMIT,
             stall_limit: DEFAULT_STALL_LIMIT,
+            rights: None,
         }
     }
 
@@ -58,6 +62,26 @@ impl Command {
     pub fn with_stall_limit(mut self, limit: Duration) -> Self {
         self.stall_limit = limit;
         self
+    }
+
+    /// Says that programs of the command want these rights, which a password gives. Whoever hands
+    /// the command on to the node knows the password.
+    #[must_use]
+    pub fn with_rights(mut self, rights: Rights) -> Self {
+        self.rights = Some(rights);
+        self
+    }
+
+    /// Returns the command with these words before its own.
+    #[must_use]
+    pub fn by(mut self, words: &[String]) -> Self {
+        self.argv.splice(..0, words.iter().cloned());
+        self
+    }
+
+    /// The rights that its programs want and only a password gives.
+    pub fn rights(&self) -> Option<&Rights> {
+        self.rights.as_ref()
     }
 
     /// The program and its arguments.

@@ -279,15 +279,12 @@ fn refusal(path: &str, refused: &str) -> Why {
 fn complaint(path: &str, said: &str) -> Why {
     let has = |part: &str| said.contains(part);
     let no = |text: String, fix: &str| Why::new(WhyKind::NotPermitted, text).with_fix(fix);
-    let programs = "allow the account cat, cp, dd, find, mv, readlink, rm, stat and sync by sudo \
-                    without a password, or make it the owner of the file and its folder";
-    if has("a password is required") || has("a terminal is required") {
-        no(format!("sudo asks for a password for {path}"), programs)
-    } else if has("sudo: not found") || has("sudo: command not found") {
-        no(format!("the account may not change {path}, and there is no sudo"), programs)
-    } else if has("not in the sudoers file") || has("is not allowed to") || has("may not run sudo")
-    {
-        no(format!("the account may not change {path}, nor use sudo for it"), programs)
+    if let Some(why) = super::refusal::refusal(said) {
+        let fix = why.hint();
+        no(
+            format!("the account may not change {path}, and {}", why.text),
+            &format!("{fix}; or make the account the owner of the file and its folder"),
+        )
     } else if has("No space left") || has("quota exceeded") {
         no(format!("there is no room for a new {path} and a copy"), "make room on its file system")
     } else if has("Read-only file system") {

@@ -11,10 +11,13 @@
 
 say() { printf '\000%s %s\000' "$1" "$2"; }
 
-# sudo for single plain programs only, and it must not ask.
+# Other rights for single plain programs only, and sudo must not ask.
 as() {
     if [ "$root" = yes ]; then
-        sudo -n -- "$@"
+        (
+            IFS=' '
+            exec ${RINGHAUL_AS:-sudo -n --} "$@"
+        )
     else
         "$@"
     fi
@@ -221,6 +224,8 @@ main() {
     mode=$1 sudo=$2 given=$3 path=$4
     LC_ALL=C PATH=$PATH:/usr/bin:/bin
     export LC_ALL PATH
+    # Another account may not look into the folder we were put in, and find comes back to it.
+    cd /
     new='' copy='' made=''
     choose_rights
     case $mode in

@@ -1,6 +1,7 @@
 //! The only door to a node: run one command, get its output, and nothing else.
 
 pub mod answer;
+pub mod becoming;
 pub mod catalog;
 pub mod command;
 pub mod config_file;
@@ -9,6 +10,7 @@ pub mod endpoint;
 pub mod lock;
 pub mod proof;
 pub mod recorder;
+pub mod refusal;
 pub mod secret;
 mod segments;
 pub mod sets;
@@ -230,6 +232,14 @@ pub enum NodeError {
     NoCommand {
         /// What it said or printed instead.
         cause: String,
+    },
+    /// The node's sudo does not give the rights that the command needs; it was not run.
+    #[error("{problem}")]
+    Rights {
+        /// What is wrong.
+        problem: String,
+        /// What would put it right.
+        fix: String,
     },
     /// The command printed more than it may.
     #[error("the command printed more than {limit} bytes and was stopped")]

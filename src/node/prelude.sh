@@ -7,13 +7,17 @@ nl='
 '
 say() { printf '\000%s %s\000' "$1" "$2"; }
 
-# May we do this ourselves (yes, no)? Then plainly; else by sudo, which must not ask (-n). It ends
-# the shell, so it is called in $( ) or a pipe alone, which is a shell of its own.
+# Another account may not look into the folder we were put in, and find wants to come back to it.
+cd /
+
+# May we do this ourselves (yes, no)? Then plainly; else by sudo, which must not ask (-n), or as we
+# were told. It ends the shell, so it is called in $( ) or a pipe alone, which is a shell of its own.
 as_allowed() {
     may=$1
     shift
     if [ "$sudo" = always ] || { [ "$sudo" = auto ] && [ "$may" = no ]; }; then
-        exec sudo -n -- "$@"
+        IFS=' '
+        exec ${RINGHAUL_AS:-sudo -n --} "$@"
     else
         exec "$@"
     fi

@@ -28,7 +28,9 @@ for line in $list; do
     break
 done
 run=''
-case $sudo$may in always* | autono) run=sudo$nl-n$nl-- ;; esac
+case $sudo$may in
+    always* | autono) run=$(printf '%s' "${RINGHAUL_AS:-sudo -n --}" | tr ' ' '\n') ;;
+esac
 
 # A program for many of the lines' paths at once.
 each() {

@@ -33,6 +33,8 @@ pub enum Question<'a> {
     Become {
         /// The node, when it has a password of its own; else it is that of all nodes.
         host: Option<&'a str>,
+        /// The node that took the last one for wrong.
+        again: Option<&'a str>,
     },
 }
 

@@ -278,13 +278,13 @@ impl From<NodeError> for Why {
             NodeError::Auth { .. } => WhyKind::Auth,
             NodeError::TimedOut { .. } => WhyKind::TimedOut,
             NodeError::Lost { .. } => WhyKind::Lost,
-            NodeError::NoCommand { .. } => WhyKind::NotPermitted,
+            NodeError::NoCommand { .. } | NodeError::Rights { .. } => WhyKind::NotPermitted,
             NodeError::TooMuch { .. } => WhyKind::TooMuch,
             NodeError::Local(_) => WhyKind::Local,
         };
         let why = Self::new(kind, error.to_string());
         match &error {
-            NodeError::HostKey { fix, .. } => why.with_fix(fix),
+            NodeError::HostKey { fix, .. } | NodeError::Rights { fix, .. } => why.with_fix(fix),
             NodeError::Unreachable { .. }
             | NodeError::Refused { .. }
             | NodeError::Auth { .. }

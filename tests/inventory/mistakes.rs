@@ -145,13 +145,13 @@ fn all_problems_of_a_file_are_named_at_once() {
     inventory.yaml:1:1: unknown key 'clustr' in the inventory: did you mean 'cluster'? expected one of cluster, ring_from, defaults, nodes
       1 | clustr: …
         | ^^^^^^
-    inventory.yaml:2:1: unknown key 'user' in the inventory, expected it in defaults or a node or jmx
+    inventory.yaml:2:1: unknown key 'user' in the inventory, expected it in defaults or a node or jmx or become
       2 | user: …
         | ^^^^
     inventory.yaml:3:13: ring_from 'cass-1', expected a node of this inventory
       3 | ring_from: [cass-1, a]
         |             ^^^^^^
-    inventory.yaml:5:3: unknown key 'identity_fil' in defaults: did you mean 'identity_file'? expected one of user, port, identity_file, known_hosts, proxy_jump, sudo, paths, jmx, dc, rack, labels
+    inventory.yaml:5:3: unknown key 'identity_fil' in defaults: did you mean 'identity_file'? expected one of user, port, identity_file, known_hosts, proxy_jump, auth, transport, sudo, become, paths, jmx, dc, rack, labels
       5 |   identity_fil: …
         |   ^^^^^^^^^^^^
     inventory.yaml:6:9: user is the number 5, expected text; write "5" if that is meant
@@ -166,13 +166,13 @@ fn all_problems_of_a_file_are_named_at_once() {
     inventory.yaml:9:3: unknown key 'nodetool' in defaults, expected it in paths
       9 |   nodetool: …
         |   ^^^^^^^^
-    inventory.yaml:10:3: unknown key 'flavour' in defaults, expected one of user, port, identity_file, known_hosts, proxy_jump, sudo, paths, jmx, dc, rack, labels
+    inventory.yaml:10:3: unknown key 'flavour' in defaults, expected one of user, port, identity_file, known_hosts, proxy_jump, auth, transport, sudo, become, paths, jmx, dc, rack, labels
       10 |   flavour: …
          |   ^^^^^^^
     inventory.yaml:12:13: host: '3-1' runs backwards in 'b[3-1]', expected a range such as [01-12,15,20-30/2]
       12 |   - host: b[3-1]
          |             ^
-    inventory.yaml:13:5: unknown key 'hst' in a node: did you mean 'host'? expected one of host, address, cassandra_address, host_id, user, port, identity_file, known_hosts, proxy_jump, sudo, paths, jmx, dc, rack, labels
+    inventory.yaml:13:5: unknown key 'hst' in a node: did you mean 'host'? expected one of host, address, cassandra_address, host_id, user, port, identity_file, known_hosts, proxy_jump, auth, transport, sudo, become, paths, jmx, dc, rack, labels
       13 |   - hst: …
          |     ^^^
     inventory.yaml:14:5: the key 'host' is missing in this node, expected a host name or a range
@@ -493,7 +493,7 @@ fn a_long_line_is_cut_around_the_caret() {
     let nodes: String = (0..20).map(|i| format!("größe-{i}, ")).collect();
     let text = format!("cluster: c\nnodes: [{nodes}{{host: z, prt: 1}}, y]\n");
     insta::assert_snapshot!(wrong(&text), @r#"
-    inventory.yaml:2:209: unknown key 'prt' in a node: did you mean 'port'? expected one of host, address, cassandra_address, host_id, user, port, identity_file, known_hosts, proxy_jump, sudo, paths, jmx, dc, rack, labels
+    inventory.yaml:2:209: unknown key 'prt' in a node: did you mean 'port'? expected one of host, address, cassandra_address, host_id, user, port, identity_file, known_hosts, proxy_jump, auth, transport, sudo, become, paths, jmx, dc, rack, labels
       2 | röße-16, größe-17, größe-18, größe-19, {host: z, prt: …
         |                                                  ^^^
     inventory.yaml:2:218: host is the truth value y, expected text; write "y" if that is meant

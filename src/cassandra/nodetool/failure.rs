@@ -3,6 +3,7 @@
 //! server on standard error with 2 (seen on 4.0.17, 4.1.9 and 5.0.5).
 
 use crate::cassandra::fact::{Why, WhyKind};
+use crate::node::refusal::refusal;
 use crate::node::{Exit, Output};
 use crate::text::one_line;
 
@@ -34,7 +35,8 @@ pub fn why(output: &Output) -> Option<Why> {
         137 => Why::new(WhyKind::TimedOut, "nodetool was killed: out of time, or of memory"),
         // `timeout` itself ends with 127, and names nodetool, when that is what is not there.
         127 if !said.contains("nodetool") && (has_no("sudo") || has_no("timeout")) => {
-            Why::new(WhyKind::NotPermitted, format!("a tool is missing on the node: {said}"))
+            let missing = format!("a tool is missing on the node: {said}");
+            refusal(&said).unwrap_or_else(|| Why::new(WhyKind::NotPermitted, missing))
         }
         127 => Why::new(WhyKind::CommandNotFound, "nodetool was not found on the node"),
         126 => Why::new(WhyKind::NotPermitted, format!("nodetool may not be run: {said}")),
@@ -42,8 +44,8 @@ pub fn why(output: &Output) -> Option<Why> {
     })
 }
 
-/// Texts that nodetool, the JVM or sudo print, and what they mean.
-const MEANINGS: [(&str, WhyKind, &str); 15] = [
+/// Texts that nodetool or the JVM print, and what they mean.
+const MEANINGS: [(&str, WhyKind, &str); 12] = [
     ("not initialized yet", WhyKind::Starting, "Cassandra is starting"),
     // JMX is open before what it serves is there.
     ("InstanceNotFoundException", WhyKind::Starting, "Cassandra is starting"),
@@ -69,12 +71,12 @@ const MEANINGS: [(&str, WhyKind, &str); 15] = [
     ("Authentication failed", WhyKind::JmxAuth, "JMX does not take this user and password"),
     ("Invalid username or password", WhyKind::JmxAuth, "JMX does not take this user and password"),
     ("Access denied", WhyKind::NotPermitted, "JMX does not allow this user the call"),
-    ("a password is required", WhyKind::NotPermitted, "sudo asks for a password"),
-    ("not in the sudoers file", WhyKind::NotPermitted, "the account may not use sudo"),
-    ("is not allowed to execute", WhyKind::NotPermitted, "sudo does not allow nodetool"),
 ];
 
 fn by_text(said: &str) -> Why {
+    if let Some(why) = refusal(said) {
+        return why;
+    }
     for (text, kind, meaning) in MEANINGS {
         if said.contains(text) {
             return Why::new(kind, meaning);

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::rights::{given, wanted, words};
 use super::{GRACE, SURVEY_OUTPUT_LIMIT, seconds, sudo_word, survey_words};
 use crate::inventory::{NodeSpec, Sudo};
 use crate::node::Command;
@@ -22,7 +23,7 @@ const REMOVE_SCRIPT: &str =
 
 /// Takes a script off standard input up to the line `#data` and runs it; the rest of the input is
 /// the script's. A shell's `read` takes no byte too many from a pipe, where `sh -s` may.
-const LOAD: &str = concat!(
+pub(in crate::node) const LOAD: &str = concat!(
     "n=$(echo; echo x); n=${n%x}; t=; while IFS= read -r l; do ",
     r##"case $l in "#data") break ;; esac; t=$t$l$n; done; eval "$t""##,
 );
@@ -33,10 +34,10 @@ const BLOCKS: u64 = 128;
 /// What others do on the node goes first. `tar` is told each name and follows none; a second link
 /// to a file comes whole, not as a reference; names come as they were given.
 const STREAM: &str = concat!(
-    "LC_ALL=C PATH=$PATH:/usr/local/bin:/usr/bin:/bin; export LC_ALL PATH; ",
+    "LC_ALL=C PATH=$PATH:/usr/local/bin:/usr/bin:/bin; export LC_ALL PATH; cd /; ",
     "command -v ionice >/dev/null && ionice -c 3 -p $$ </dev/null >/dev/null 2>&1; ",
     "run=; command -v nice >/dev/null && run=\"nice -n 19\"; ",
-    "case $0 in sudo) run=\"$run sudo -n --\" ;; esac; ",
+    "case $0 in sudo) run=\"$run ${RINGHAUL_AS:-sudo -n --}\" ;; esac; ",
     "exec $run tar --create --file=- --format=gnu --blocking-factor=128 --no-recursion ",
     "--hard-dereference --numeric-owner -P --null -T -",
 );
@@ -53,9 +54,10 @@ pub fn list(spec: &NodeSpec, snapshot: Option<&str>, data: &[String], limit: Dur
     let mut argv = ["sh", "-s", "--"].map(str::to_owned).to_vec();
     argv.push(snapshot.unwrap_or_default().to_owned());
     argv.extend(survey_words(spec, data));
-    Command::new(argv, limit)
+    let command = Command::new(argv, limit)
         .with_stdin(SETS_SCRIPT.as_bytes())
-        .with_output_limit(SURVEY_OUTPUT_LIMIT)
+        .with_output_limit(SURVEY_OUTPUT_LIMIT);
+    given(spec, command)
 }
 
 /// Prints the TOC files at `paths`, each behind its name; at most `bytes` in all are taken.
@@ -93,11 +95,14 @@ pub fn stream(
     let bytes = stream_bytes(files);
     let slowest = rate.map_or(SLOWEST_STREAM, |rate| SLOWEST_STREAM.min(rate / 2)).max(1);
     let limit = Duration::from_secs(3600 + bytes / slowest);
-    let sudo = if needs_sudo(spec, may_read) { "sudo" } else { "plain" };
+    let needs = needs_sudo(spec, may_read);
+    let sudo = if needs { "sudo" } else { "plain" };
     let time = seconds(limit);
-    Command::new(["timeout", "-k", "2", &time, "sh", "-c", STREAM, sudo], limit + GRACE)
-        .with_stdin(with_nuls(files.iter().map(|(path, _)| path)))
-        .with_output_limit(bytes)
+    let command =
+        Command::new(["timeout", "-k", "2", &time, "sh", "-c", STREAM, sudo], limit + GRACE)
+            .with_stdin(with_nuls(files.iter().map(|(path, _)| path)))
+            .with_output_limit(bytes);
+    if needs { given(spec, command) } else { command }
 }
 
 /// The length of a tar stream of these files, each a path and its size.
@@ -121,7 +126,9 @@ pub fn remove(spec: &NodeSpec, lines: &str, limit: Duration) -> Command {
     let bytes = lines.len() as u64 * 3 + 64 * 1024;
     let time = seconds(limit);
     let argv = ["timeout", "-k", "2", &time, "sh", "-c", LOAD, "sh", sudo_word(spec)];
-    Command::new(argv, limit + GRACE).with_stdin(text.into_bytes()).with_output_limit(bytes)
+    let command =
+        Command::new(argv, limit + GRACE).with_stdin(text.into_bytes()).with_output_limit(bytes);
+    given(spec, command)
 }
 
 /// Runs a program with `paths` behind its arguments, as few times as they allow.
@@ -133,12 +140,14 @@ fn of_each(
     limit: Duration,
 ) -> Command {
     let time = seconds(limit);
-    let mut argv = vec!["timeout", "-k", "2", &time, "xargs", "-0", "-r"];
-    if needs_sudo(spec, may_read) {
-        argv.extend(["sudo", "-n", "--"]);
+    let needs = needs_sudo(spec, may_read);
+    let mut argv = ["timeout", "-k", "2", &time, "xargs", "-0", "-r"].map(str::to_owned).to_vec();
+    if needs {
+        argv.extend(words(&spec.rights));
     }
-    argv.extend_from_slice(program);
-    Command::new(argv, limit + GRACE).with_stdin(with_nuls(paths.iter()))
+    argv.extend(program.iter().map(|&word| word.to_owned()));
+    let command = Command::new(argv, limit + GRACE).with_stdin(with_nuls(paths.iter()));
+    if needs { wanted(&spec.rights, command) } else { command }
 }
 
 fn needs_sudo(spec: &NodeSpec, may_read: bool) -> bool {

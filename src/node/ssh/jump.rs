@@ -206,6 +206,7 @@ fn at_hop(error: NodeError, hop: &str, target: &Settings) -> NodeError {
         | NodeError::Refused { .. }
         | NodeError::TimedOut { .. }
         | NodeError::NoCommand { .. }
+        | NodeError::Rights { .. }
         | NodeError::TooMuch { .. }) => {
             NodeError::Unreachable { address: target.address(), cause: named(error.to_string()) }
         }

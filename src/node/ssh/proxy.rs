@@ -84,6 +84,7 @@ pub(super) fn named(error: NodeError, settings: &Settings, words: &Words) -> Nod
         | NodeError::Auth { .. }
         | NodeError::NoCommand { .. }
         | NodeError::TooMuch { .. }
+        | NodeError::Rights { .. }
         | NodeError::Local(_)) => error,
     }
 }
