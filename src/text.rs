@@ -2,27 +2,32 @@
 
 use std::fmt::Write as _;
 
-/// Returns `bytes` as one line of at most `max_chars` characters.
+/// Returns `bytes` as one line of at most `max_chars` characters, and a `…` when there was more.
 ///
 /// Line ends become ` / `; control characters (C0, C1, DEL) and the marks that reorder or hide
 /// text are written as escapes, so that nothing a node prints reaches the operator's terminal as
-/// a command to it. What is cut off is shown as `…`.
+/// a command to it.
 pub fn one_line(bytes: &[u8], max_chars: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut line = String::new();
     let mut used = 0;
     for (index, part) in text.lines().map(str::trim).filter(|part| !part.is_empty()).enumerate() {
+        let mut end = line.len();
         if index > 0 {
             line.push_str(" / ");
             used += 3;
         }
         for c in part.chars() {
-            if used >= max_chars {
+            let begin = line.len();
+            push_visible(&mut line, c);
+            // An escape is ten characters in place of one.
+            used += line[begin..].chars().count();
+            if used > max_chars {
+                line.truncate(end);
                 line.push('…');
                 return line;
             }
-            push_visible(&mut line, c);
-            used += 1;
+            end = line.len();
         }
     }
     line
@@ -50,7 +55,7 @@ fn push_visible(line: &mut String, c: char) {
 
 /// Bidirectional overrides and isolates, zero-width characters, the line and paragraph
 /// separators, tags: legal text that can make a line read as another.
-fn reorders_or_hides(c: char) -> bool {
+pub(crate) fn reorders_or_hides(c: char) -> bool {
     matches!(c,
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{061c}' | '\u{e0000}'..='\u{e007f}')
@@ -78,5 +83,14 @@ mod tests {
         assert_eq!(one_line(b"abcdef", 3), "abc…");
         assert_eq!(one_line(b"abc", 3), "abc");
         assert_eq!(one_line(b"\xff\xfe", 10), "\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn escapes_and_gaps_count_towards_the_length() {
+        assert_eq!(one_line(b"a\x00\x00", 9), "a\\u{0}…");
+        assert_eq!(one_line(b"abc\ndef", 5), "abc…");
+        assert_eq!(one_line(b"abc\ndef", 7), "abc / d…");
+        assert_eq!(one_line(b"abc\ndef", 9), "abc / def");
+        assert_eq!(one_line(b"x\ny", 0), "…");
     }
 }

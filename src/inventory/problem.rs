@@ -4,12 +4,16 @@ use std::fmt;
 use std::path::Path;
 
 use super::yaml::Place;
+use crate::text::reorders_or_hides;
 
 /// More problems than this are not read by anybody; the first ones usually cause the rest.
 const SHOWN: usize = 20;
 
 /// How much of a line an excerpt shows, in characters.
 const EXCERPT: usize = 100;
+
+/// The same of a message; our own sentences, with all keys of a section in them, are shorter.
+const MESSAGE: usize = 400;
 
 /// All that is wrong in one inventory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,7 +90,7 @@ impl<'a> Problems<'a> {
             file: self.file.clone(),
             line: at.line,
             column: at.column,
-            message: printable(message),
+            message: message_of(message),
             excerpt: self.excerpt(at, shown),
         };
         // A faulty value that is merged into ten nodes is one fault.
@@ -146,6 +150,16 @@ impl<'a> Problems<'a> {
     }
 }
 
+/// Returns a message made safe. A quote that is not closed swallows the rest of the file, secrets
+/// included, and makes it a value that the message shows.
+fn message_of(message: &str) -> String {
+    let text = masked(&printable(message));
+    match text.char_indices().nth(MESSAGE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 fn indent_of(line: &str) -> usize {
     line.chars().take_while(|c| c.is_whitespace() || *c == '-').count()
 }
@@ -189,13 +203,12 @@ fn is_path(key: &str, value: &str) -> bool {
     key == "password_file" && value.trim_start().trim_start_matches(['"', '\'']).starts_with('/')
 }
 
-/// Replaces what would move the cursor or the text around on a terminal.
+/// Replaces what would move the cursor or the text around on a terminal, or cannot be seen there;
+/// one character for another, so that the caret stays below its place.
 pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c == '\t' { ' ' } else { c }).map(visible).collect()
 }
 
 fn visible(c: char) -> char {
-    let reorders =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if c.is_control() || reorders { '\u{fffd}' } else { c }
+    if c.is_control() || reorders_or_hides(c) { '\u{fffd}' } else { c }
 }

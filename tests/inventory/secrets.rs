@@ -120,3 +120,25 @@ fn what_would_disturb_a_terminal_is_not_printed() {
         |             ^
     "#);
 }
+
+#[test]
+fn a_quote_that_is_not_closed_shows_no_secret_of_the_lines_it_swallows() {
+    for filler in ["", "    # a comment of some length, which is no comment any more\n"] {
+        let rest = filler.repeat(9);
+        let text = format!(
+            "cluster: c\nnodes:\n  - host: \"[n1\n{rest}    password: hunter2\n  - host: \"\n"
+        );
+        let parsed = Inventory::parse(&text, Path::new("i.yaml"), Path::new(""), None);
+        let shown = parsed.unwrap_err().to_string();
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.chars().count() < 800, "{shown}");
+    }
+}
+
+#[test]
+fn what_cannot_be_seen_on_a_terminal_is_marked() {
+    let text = "cluster: c\nnodes: [\"a\u{200b}\u{feff} b\"]\n";
+    let parsed = Inventory::parse(text, Path::new("i.yaml"), Path::new(""), None);
+    let shown = parsed.unwrap_err().to_string();
+    assert!(shown.contains("\u{fffd}") && !shown.contains(['\u{200b}', '\u{feff}']), "{shown}");
+}
