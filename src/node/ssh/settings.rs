@@ -130,7 +130,7 @@ pub(super) struct Identity {
 
 impl Settings {
     /// Those of a host of which nothing is said anywhere.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn plain(name: &str) -> Self {
         let options = Options::default();
         Self {
@@ -377,7 +377,9 @@ pub(super) fn local(text: String) -> NodeError {
 fn check_host(host: &str) -> Result<(), NodeError> {
     let bad = |c: char| c.is_whitespace() || "'`\"$\\;&<>|(){},*?!".contains(c);
     let unsafe_to_show = one_line(host.as_bytes(), LONGEST_HOST) != host;
-    if host.is_empty() || host.starts_with('-') || host.contains(bad) || unsafe_to_show {
+    // With these a line of known_hosts would be a comment or a mark, and never be read back.
+    let unsafe_start = ['-', '#', '@'];
+    if host.is_empty() || host.starts_with(unsafe_start) || host.contains(bad) || unsafe_to_show {
         return Err(local(format!("not a host name: {host:?}")));
     }
     Ok(())

@@ -114,6 +114,8 @@ async fn what_cannot_be_filled_in_is_said() {
         ("IdentityFile /k/${RH", "node1", "no } in /k/${RH"),
         ("HostName %p", "node1", "unknown % token in %p of the ssh config"),
         ("HostName a;b", "node1", "not a host name: \"a;b\""),
+        ("", "#n1", "not a host name: \"#n1\""),
+        ("", "@revoked", "not a host name: \"@revoked\""),
         ("", "-oProxyCommand=x", "not a host name: \"-oproxycommand=x\""),
     ] {
         let error = settle(&home(config), &named(host)).await.unwrap_err();
