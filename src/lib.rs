@@ -38,6 +38,8 @@ pub mod edge;
 pub mod event;
 pub mod exit;
 pub mod fleet;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod human;
 pub mod inventory;
 pub mod join;

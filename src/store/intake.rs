@@ -5,6 +5,8 @@
 //! each, with the listed size and time. One set is at hand at a time, so a stream that breaks off
 //! leaves whole sets and a part of one.
 
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod gathered;
 mod large;
 mod small;

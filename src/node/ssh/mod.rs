@@ -14,6 +14,8 @@ mod check;
 mod config;
 mod dial;
 mod exec;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod gate;
 mod host_keys;
 mod interactive;
