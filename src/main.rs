@@ -9,6 +9,9 @@ use ringhaul::cli::Cli;
 use ringhaul::exit::Exit;
 
 fn main() -> ExitCode {
+    if let Some(exit) = ringhaul::edge::askpass::answer() {
+        return exit.code().into();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -8,6 +8,8 @@ mod common;
 mod commands;
 #[path = "ssh/connect.rs"]
 mod connect;
+#[path = "ssh/doors.rs"]
+mod doors;
 #[path = "ssh/host_keys.rs"]
 mod host_keys;
 #[path = "ssh/jump.rs"]

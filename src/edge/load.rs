@@ -8,6 +8,8 @@ use crate::cassandra::ring::Ring;
 use crate::cli;
 use crate::inventory::{Inventory, NodeSpec};
 use crate::node::becoming::Becoming;
+use crate::node::door::Door;
+use crate::node::openssh::Openssh;
 use crate::node::recorder::Recorder;
 use crate::node::secret::Ask;
 use crate::node::ssh;
@@ -212,7 +214,7 @@ pub(super) fn limits(asking: &cli::Asking) -> Limits {
 }
 
 /// What makes lines to nodes: SSH, recorded when the operator wants a transcript.
-pub(super) type Connector = Recorder<Becoming<ssh::Ssh>>;
+pub(super) type Connector = Recorder<Becoming<Door>>;
 
 /// Returns the maker of lines.
 pub(super) fn connector(ssh: &cli::Ssh, asking: &cli::Asking) -> Result<Connector, Fault> {
@@ -222,12 +224,12 @@ pub(super) fn connector(ssh: &cli::Ssh, asking: &cli::Asking) -> Result<Connecto
         })?;
     }
     let ask = secrets::asker(&ssh.secrets)?;
-    let door = self::ssh(ssh, ask.clone())?;
+    let door = door(ssh, ask.clone())?;
     Ok(Recorder::new(Becoming::new(door, ask), asking.transcript.clone()))
 }
 
-/// Returns the built-in maker of lines; `ask` is asked for its secrets.
-pub(super) fn ssh(ssh: &cli::Ssh, ask: Option<Ask>) -> Result<ssh::Ssh, Fault> {
+/// Returns the makers of lines; `ask` is asked for their secrets.
+pub(super) fn door(ssh: &cli::Ssh, ask: Option<Ask>) -> Result<Door, Fault> {
     let options = ssh::Options {
         config_file: ssh.ssh_config.clone(),
         accept_new_host_keys: ssh.accept_new_host_keys,
@@ -235,7 +237,10 @@ pub(super) fn ssh(ssh: &cli::Ssh, ask: Option<Ask>) -> Result<ssh::Ssh, Fault> {
         ask,
         ..ssh::Options::default()
     };
-    ssh::Ssh::new(options).map_err(|error| Fault::failed(error.to_string()))
+    // Where this program cannot be found again, ssh has nobody to ask.
+    let openssh = Openssh::new(options.clone(), std::env::current_exe().ok());
+    let ssh = ssh::Ssh::new(options).map_err(|error| Fault::failed(error.to_string()))?;
+    Ok(Door::new(ssh, openssh))
 }
 
 /// Returns `path` with the folder it is meant from, so that it is found from anywhere.

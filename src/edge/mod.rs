@@ -1,5 +1,6 @@
 //! The edge: reads files and options, shows progress, writes results. Nothing is decided here.
 
+pub mod askpass;
 mod audit;
 mod change;
 mod depot;

@@ -13,19 +13,19 @@ use crate::report::ssh_check as report;
 /// Goes the way to each node that was named.
 pub(super) async fn run(options: SshCheck) -> Result<Exit, Fault> {
     let nodes = nodes(&options)?;
-    let ssh = load::ssh(&options.ssh, secrets::asker(&options.ssh.secrets)?)?;
+    let door = load::door(&options.ssh, secrets::asker(&options.ssh.secrets)?)?;
     let color = audit::uses_color(options.color, std::io::stdout().is_terminal());
     let mut signals = super::signals::Signals::listen()?.stop();
     let mut checked = Vec::new();
     for node in nodes {
-        let work = check(&ssh, &node, &options, color);
+        let work = check(door.builtin(), &node, &options, color);
         let node = tokio::select! {
             node = work => node?,
             () = crate::run::audit::stopped(&mut signals) => return Ok(Exit::Interrupted),
         };
         checked.push(node);
     }
-    ssh.settle(load::GOODBYE).await;
+    door.settle(load::GOODBYE).await;
     let is_reached = checked.iter().all(|node| node.reached);
     if options.json {
         let text = report::json(&checked)

@@ -6,10 +6,19 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use ringhaul::node::ssh::Ssh;
-use ringhaul::node::{Connect, Endpoint, Node, NodeError, Stage};
+use ringhaul::node::{Connect, Endpoint, Node, NodeError, Stage, Transport};
 
+use super::doors::{by, through_both_doors, with};
 use super::{command, pair};
 use crate::common::sshd::{Home, user};
+
+through_both_doors! {
+    a_port_nobody_listens_on_refuses,
+    a_name_that_does_not_exist_is_unreachable,
+    a_port_that_says_nothing_costs_the_handshake_limit,
+    twenty_lines_at_once_get_in_although_the_server_turns_most_away,
+    a_port_that_is_no_ssh_server_is_shown_with_its_words,
+}
 
 fn endpoint(host: &str, port: u16) -> Endpoint {
     Endpoint { host: host.into(), port: Some(port), user: Some(user()), ..Endpoint::default() }
@@ -23,27 +32,26 @@ fn port(answer: impl Fn(std::net::TcpStream) + Send + 'static) -> u16 {
     port
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_port_nobody_listens_on_refuses() {
+async fn a_port_nobody_listens_on_refuses(door: Transport) {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let error = Home::new().ssh().connect(&endpoint("127.0.0.1", closed)).await.unwrap_err();
+    let home = Home::new();
+    let error = by(door, &home).connect(&endpoint("127.0.0.1", closed)).await.unwrap_err();
     assert_eq!(error, NodeError::Refused { address: format!("127.0.0.1:{closed}") });
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_name_that_does_not_exist_is_unreachable() {
-    let error = Home::new().ssh().connect(&endpoint("no-such-host.invalid", 22)).await.unwrap_err();
+async fn a_name_that_does_not_exist_is_unreachable(door: Transport) {
+    let (home, missing) = (Home::new(), endpoint("no-such-host.invalid", 22));
+    let error = by(door, &home).connect(&missing).await.unwrap_err();
     let NodeError::Unreachable { address, cause } = error else { panic!("{error:?}") };
     assert_eq!(address, "no-such-host.invalid:22");
     assert!(!cause.is_empty());
     for host in ["", "-oProxyCommand=x", "a b", "a;b", "$(x)", "a\nb", "\u{202e}a", "a*"] {
-        let error = Home::new().ssh().connect(&endpoint(host, 22)).await.unwrap_err();
+        let error = by(door, &home).connect(&endpoint(host, 22)).await.unwrap_err();
         assert!(matches!(error, NodeError::Local(_)), "{host:?}: {error:?}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_port_that_says_nothing_costs_the_handshake_limit() {
+async fn a_port_that_says_nothing_costs_the_handshake_limit(door: Transport) {
     for banner in ["", "SSH-2.0-Silent\r\n"] {
         let silent = port(move |mut stream| {
             stream.write_all(banner.as_bytes()).unwrap();
@@ -53,7 +61,7 @@ async fn a_port_that_says_nothing_costs_the_handshake_limit() {
         let mut options = home.options();
         options.handshake_timeout = Duration::from_millis(500);
         let start = Instant::now();
-        let ssh = Ssh::new(options).unwrap();
+        let ssh = with(door, &home, options);
         let error = ssh.connect(&endpoint("127.0.0.1", silent)).await.unwrap_err();
         let after = Duration::from_millis(500);
         assert_eq!(error, NodeError::TimedOut { stage: Stage::Handshake, after });
@@ -61,13 +69,17 @@ async fn a_port_that_says_nothing_costs_the_handshake_limit() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_port_that_is_no_ssh_server_is_shown_with_its_words() {
+async fn a_port_that_is_no_ssh_server_is_shown_with_its_words(door: Transport) {
     let lost = "closed before the handshake was done: ";
+    let escape = match door {
+        Transport::Builtin => "the server said \"\\u{1b}[2J\"",
+        // The program has made it harmless in its own way.
+        Transport::Openssh => "the server said \"\\\\033[2J\"",
+    };
     let cases = [
         ("Exceeded MaxStartups\r\n", "the server said \"Exceeded MaxStartups\""),
         ("", "sshd's MaxStartups, or a firewall"),
-        ("\x1b[2J\r\n", "the server said \"\\u{1b}[2J\""),
+        ("\x1b[2J\r\n", escape),
     ];
     let attempts = cases.map(|(says, want)| async move {
         let rude = port(move |mut stream| {
@@ -76,26 +88,30 @@ async fn a_port_that_is_no_ssh_server_is_shown_with_its_words() {
             std::thread::sleep(Duration::from_millis(50));
         });
         let start = Instant::now();
-        let error = Home::new().ssh().connect(&endpoint("127.0.0.1", rude)).await.unwrap_err();
+        let home = Home::new();
+        let error = by(door, &home).connect(&endpoint("127.0.0.1", rude)).await.unwrap_err();
         assert_eq!(error, NodeError::Lost { cause: format!("{lost}{want}") });
         // Four more attempts, and no fifth.
         assert!((2.0..9.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
     });
     futures::future::join_all(attempts).await;
     let endless = port(|mut stream| while stream.write_all(&[b'x'; 4096]).is_ok() {});
-    let error = Home::new().ssh().connect(&endpoint("127.0.0.1", endless)).await.unwrap_err();
+    let home = Home::new();
+    let error = by(door, &home).connect(&endpoint("127.0.0.1", endless)).await.unwrap_err();
     let NodeError::Lost { cause } = &error else { panic!("{error:?}") };
-    assert!(cause.starts_with("no SSH server answers there: \"xxx"), "{cause}");
+    let shown = match door {
+        Transport::Builtin => "\"xxx",
+        Transport::Openssh => "kex_exchange_identification: ",
+    };
+    assert!(cause.starts_with(&format!("no SSH server answers there: {shown}")), "{cause}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_lines_at_once_get_in_although_the_server_turns_most_away() {
+async fn twenty_lines_at_once_get_in_although_the_server_turns_most_away(door: Transport) {
     let (home, sshd) = pair("MaxStartups 2");
-    let ssh = home.ssh();
+    let ssh = by(door, &home);
     let endpoint = sshd.endpoint();
     let lines = futures::future::join_all((0..20).map(|_| ssh.connect(&endpoint))).await;
     let failed: Vec<_> = lines.iter().filter_map(|line| line.as_ref().err()).collect();
-    println!("{failed:?}");
     assert!(sshd.log().contains("MaxStartups"), "{}", sshd.log());
     assert!(failed.len() <= 2, "{failed:?}");
 }

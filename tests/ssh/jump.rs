@@ -3,10 +3,17 @@
 use std::net::TcpListener;
 
 use ringhaul::node::ssh::Ssh;
-use ringhaul::node::{Connect, Endpoint, Node, NodeError};
+use ringhaul::node::{Connect, Endpoint, Node, NodeError, Transport};
 
+use super::doors::{by, through_both_doors};
 use super::{command, pair};
 use crate::common::sshd::{Home, Sshd, send, user};
+
+through_both_doors! {
+    a_jump_host_that_died_is_connected_to_again,
+    both_host_keys_are_checked_and_the_jump_host_is_named,
+    faults_on_the_way_name_the_place,
+}
 
 fn through(sshd: &Sshd, jumps: &[&Sshd]) -> Endpoint {
     let hop = |jump: &&Sshd| format!("{}@{}:{}", user(), jump.address, jump.port);
@@ -42,12 +49,11 @@ async fn nodes_behind_a_jump_host_share_one_connection_to_it() {
     assert_eq!(jump.log().matches("Accepted publickey").count(), 2);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_jump_host_that_died_is_connected_to_again() {
+async fn a_jump_host_that_died_is_connected_to_again(door: Transport) {
     let (home, jump) = pair("");
     let sshd = Sshd::start(&home, "");
     home.trust(&sshd);
-    let ssh = home.ssh();
+    let ssh = by(door, &home);
     let node = ssh.connect(&through(&sshd, &[&jump])).await.unwrap();
     // The sessions die, the server lives on.
     for pid in jump.processes().into_iter().skip(1) {
@@ -61,22 +67,24 @@ async fn a_jump_host_that_died_is_connected_to_again() {
     assert_eq!(node.run(&command(&["echo", "x"])).await.unwrap().stdout, b"x\n");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn both_host_keys_are_checked_and_the_jump_host_is_named() {
+async fn both_host_keys_are_checked_and_the_jump_host_is_named(door: Transport) {
     let home = Home::new();
     home.key("id_ed25519", "ed25519", "");
     let (jump, sshd) = (Sshd::start(&home, ""), Sshd::start(&home, ""));
-    let ssh = home.ssh();
+    let ssh = by(door, &home);
     let endpoint = through(&sshd, &[&jump]);
     let NodeError::HostKey { problem, .. } = ssh.connect(&endpoint).await.unwrap_err() else {
         panic!("an unknown jump host was taken")
     };
     let (at, name) = (format!("{}:{}", jump.address, jump.port), jump.name());
-    let want = format!("jump host {at}: the host key of {name} is not known");
+    let want = match door {
+        Transport::Builtin => format!("jump host {at}: the host key of {name} is not known"),
+        Transport::Openssh => format!("jump host: No ED25519 host key is known for {name} and"),
+    };
     assert!(problem.starts_with(&want), "{problem}");
 
     home.trust(&jump);
-    let ssh = home.ssh();
+    let ssh = by(door, &home);
     let NodeError::HostKey { problem, fix } = ssh.connect(&endpoint).await.unwrap_err() else {
         panic!("an unknown host was taken")
     };
@@ -86,11 +94,10 @@ async fn both_host_keys_are_checked_and_the_jump_host_is_named() {
     assert!(fix.contains(&format!("ssh -J {}@{at}", user())), "{fix}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn faults_on_the_way_name_the_place() {
+async fn faults_on_the_way_name_the_place(door: Transport) {
     let (home, jump) = pair("");
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let ssh = home.ssh();
+    let ssh = by(door, &home);
     // Nothing listens behind the jump host.
     let endpoint = Endpoint { port: Some(closed), ..through(&jump, &[&jump]) };
     let error = ssh.connect(&endpoint).await.unwrap_err();
@@ -105,7 +112,12 @@ async fn faults_on_the_way_name_the_place() {
     let all = futures::future::join_all((0..8).map(|_| ssh.connect(&endpoint))).await;
     for error in all {
         let hop = format!("127.0.0.1:{closed}");
-        let cause = format!("jump host {hop}: {hop} refused the connection");
+        let cause = match door {
+            Transport::Builtin => format!("jump host {hop}: {hop} refused the connection"),
+            Transport::Openssh => format!(
+                "jump host: ssh: connect to host 127.0.0.1 port {closed}: Connection refused"
+            ),
+        };
         let address = format!("127.0.0.1:{}", jump.port);
         assert_eq!(error.unwrap_err(), NodeError::Unreachable { address, cause });
     }
@@ -115,15 +127,20 @@ async fn faults_on_the_way_name_the_place() {
     // The jump host forwards nothing.
     let strict = Sshd::start(&home, "AllowTcpForwarding no");
     home.trust(&strict);
-    let error = home.ssh().connect(&through(&jump, &[&strict])).await.unwrap_err();
+    let error = by(door, &home).connect(&through(&jump, &[&strict])).await.unwrap_err();
     let NodeError::Unreachable { cause, .. } = &error else { panic!("{error:?}") };
     assert!(cause.contains("AllowTcpForwarding"), "{cause}");
 
     // Nobody is let in there.
     std::fs::write(home.path("authorized_keys"), "").unwrap();
-    let error = home.ssh().connect(&through(&jump, &[&strict])).await.unwrap_err();
+    let error = by(door, &home).connect(&through(&jump, &[&strict])).await.unwrap_err();
     let NodeError::Auth { user: who, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(who, &format!("{} at the jump host 127.0.0.1:{}", user(), strict.port));
+    let port = match door {
+        Transport::Builtin => format!(":{}", strict.port),
+        // The program names none.
+        Transport::Openssh => String::new(),
+    };
+    assert_eq!(who, &format!("{} at the jump host 127.0.0.1{port}", user()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,23 +3,30 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ringhaul::node::{Command, Connect, Ended, Endpoint, Exit, Node, NodeError, Stage};
+use ringhaul::node::{Command, Connect, Ended, Endpoint, Exit, Node, NodeError, Stage, Transport};
 use tokio::sync::mpsc;
 
 use super::commands::{commands_end, endless};
+use super::doors::{by, through_both_doors};
 use super::{LIMIT, pair, shell};
 use crate::common::sshd::{Home, Sshd, user};
 
 const MIB: u64 = 1024 * 1024;
 
-async fn bulk(home: &Home, sshd: &Sshd) -> impl Node + use<> {
-    home.ssh().connect_bulk(&sshd.endpoint()).await.unwrap()
+async fn bulk(door: Transport, home: &Home, sshd: &Sshd) -> impl Node + use<> {
+    by(door, home).connect_bulk(&sshd.endpoint()).await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_receiver_stops_the_sender_and_gets_all_in_the_end() {
+through_both_doors! {
+    a_slow_receiver_stops_the_sender_and_gets_all_in_the_end,
+    a_receiver_that_goes_away_ends_the_command,
+    limits_of_size_time_and_silence_hold_and_a_slow_receiver_is_no_silence,
+    a_stream_has_its_own_connection_to_a_jump_host,
+}
+
+async fn a_slow_receiver_stops_the_sender_and_gets_all_in_the_end(door: Transport) {
     let (home, sshd) = pair("");
-    let node = bulk(&home, &sshd).await;
+    let node = bulk(door, &home, &sshd).await;
     let printed = home.path("printed");
     let script = format!(
         "i=0; while [ $i -lt 100 ]; do head -c 1048576 /dev/zero || exit 1; i=$((i + 1)); \
@@ -55,10 +62,9 @@ async fn a_slow_receiver_stops_the_sender_and_gets_all_in_the_end() {
     assert_eq!(ended.unwrap(), Ended { exit: Exit::Code(3), stderr: b"bye\n".to_vec() });
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_receiver_that_goes_away_ends_the_command() {
+async fn a_receiver_that_goes_away_ends_the_command(door: Transport) {
     let (home, sshd) = pair("");
-    let node = bulk(&home, &sshd).await;
+    let node = bulk(door, &home, &sshd).await;
     // One that prints without end, and one that is silent.
     for command in [shell("exec cat /dev/zero").with_output_limit(u64::MAX), endless(LIMIT)] {
         let (into, mut from) = mpsc::channel::<Bytes>(2);
@@ -74,10 +80,9 @@ async fn a_receiver_that_goes_away_ends_the_command() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn limits_of_size_time_and_silence_hold_and_a_slow_receiver_is_no_silence() {
+async fn limits_of_size_time_and_silence_hold_and_a_slow_receiver_is_no_silence(door: Transport) {
     let (home, sshd) = pair("ForceCommand echo Welcome; eval \"$SSH_ORIGINAL_COMMAND\"");
-    let node = bulk(&home, &sshd).await;
+    let node = bulk(door, &home, &sshd).await;
     let short = Duration::from_secs(1);
     let timed_out = NodeError::TimedOut { stage: Stage::Command, after: short };
     let pour = async |command: Command| {
@@ -103,12 +108,11 @@ async fn limits_of_size_time_and_silence_hold_and_a_slow_receiver_is_no_silence(
     assert_eq!(ended, Err(timed_out));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_has_its_own_connection_to_a_jump_host() {
+async fn a_stream_has_its_own_connection_to_a_jump_host(door: Transport) {
     let (home, jump) = pair("");
     let sshd = Sshd::start(&home, "");
     home.trust(&sshd);
-    let ssh = home.ssh();
+    let ssh = by(door, &home);
     let hop = format!("{}@{}:{}", user(), jump.address, jump.port);
     let endpoint = Endpoint { proxy_jump: Some(vec![hop]), ..sshd.endpoint() };
     let control = ssh.connect(&endpoint).await.unwrap();

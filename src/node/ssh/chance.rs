@@ -19,7 +19,7 @@ pub(super) fn random_bytes() -> [u8; 20] {
 }
 
 /// Returns a word that no start-up file prints by chance.
-pub(super) fn random_word() -> String {
+pub(in crate::node) fn random_word() -> String {
     format!("ringhaul-{:016x}{:016x}", random(), random())
 }
 

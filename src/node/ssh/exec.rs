@@ -22,7 +22,7 @@ use crate::text::one_line;
 
 /// Bytes of standard error that are kept. The rest is read and dropped: an unread channel would
 /// block every other command of the line.
-const STDERR_KEPT: usize = 64 * 1024;
+pub(in crate::node) const STDERR_KEPT: usize = 64 * 1024;
 
 /// Characters of a server's own words in an error.
 const WORDS_SHOWN: usize = 300;
@@ -120,21 +120,21 @@ impl SshNode {
 }
 
 /// Where standard output goes.
-enum Outlet<'a, 'b> {
+pub(in crate::node) enum Outlet<'a, 'b> {
     Sink(&'a mut Sink<'b>),
     Pour(mpsc::Sender<Bytes>),
 }
 
 impl Outlet<'_, '_> {
     /// Hands a piece on, when there is room for it. `false`: no more is wanted.
-    async fn give(&mut self, piece: Bytes) -> bool {
+    pub(in crate::node) async fn give(&mut self, piece: Bytes) -> bool {
         match self {
             Self::Sink(sink) => sink(&piece) == ControlFlow::Continue(()),
             Self::Pour(into) => into.send(piece).await.is_ok(),
         }
     }
 
-    fn watch(&self) -> Watch {
+    pub(in crate::node) fn watch(&self) -> Watch {
         Watch(match self {
             Self::Sink(_) => None,
             Self::Pour(into) => Some(into.clone()),
@@ -143,11 +143,11 @@ impl Outlet<'_, '_> {
 }
 
 /// What a stream is given up for; what is printed into a sink never is.
-struct Watch(Option<mpsc::Sender<Bytes>>);
+pub(in crate::node) struct Watch(Option<mpsc::Sender<Bytes>>);
 
 impl Watch {
     /// Ends when no more is wanted.
-    async fn unwanted(&self) {
+    pub(in crate::node) async fn unwanted(&self) {
         match &self.0 {
             None => std::future::pending().await,
             Some(into) => into.closed().await,
@@ -155,7 +155,7 @@ impl Watch {
     }
 
     /// Ends when nothing came for too long.
-    async fn stalled(&self, limit: Duration) {
+    pub(in crate::node) async fn stalled(&self, limit: Duration) {
         match &self.0 {
             None => std::future::pending().await,
             Some(_) => sleep(limit).await,
@@ -164,7 +164,7 @@ impl Watch {
 }
 
 /// Ends when a deadline is over that may move, or not be there for a while.
-async fn over(mut deadline: watch::Receiver<Option<Instant>>) {
+pub(in crate::node) async fn over(mut deadline: watch::Receiver<Option<Instant>>) {
     loop {
         let at = *deadline.borrow_and_update();
         let wait = async {

@@ -13,7 +13,7 @@ mod channels;
 mod check;
 mod config;
 mod dial;
-mod exec;
+pub(super) mod exec;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod gate;
@@ -34,7 +34,7 @@ mod settings;
 mod signers;
 mod source;
 mod tokens;
-mod wire;
+pub(super) mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +42,7 @@ use std::time::Duration;
 
 pub use check::{Step, Told};
 pub use exec::SshNode;
+pub(super) use settings::check_host;
 
 use super::secret::Ask;
 use super::{Connect, Endpoint, NodeError};

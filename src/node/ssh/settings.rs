@@ -374,7 +374,7 @@ pub(super) fn local(text: String) -> NodeError {
 
 /// Refuses what is no host name: it is given to `ssh`, to shells in the fixes we print, and to
 /// the operator's terminal.
-fn check_host(host: &str) -> Result<(), NodeError> {
+pub(in crate::node) fn check_host(host: &str) -> Result<(), NodeError> {
     let bad = |c: char| c.is_whitespace() || "'`\"$\\;&<>|(){},*?!".contains(c);
     let unsafe_to_show = one_line(host.as_bytes(), LONGEST_HOST) != host;
     // With these a line of known_hosts would be a comment or a mark, and never be read back.

@@ -6,7 +6,7 @@ use super::super::Command;
 ///
 /// Banners, `fortune` and a chatty `.bashrc` stay below some KiB. A server that prints for ever
 /// instead of running the command must not be read for ever.
-pub(super) const NOISE_LIMIT: usize = 256 * 1024;
+pub(in crate::node) const NOISE_LIMIT: usize = 256 * 1024;
 
 /// Bytes of noise that are kept for the error's text when the command never starts.
 const NOISE_KEPT: usize = 1024;
@@ -16,7 +16,7 @@ const NOISE_KEPT: usize = 1024;
 /// sshd hands it to the login shell as `$SHELL -c text`. bash, dash, zsh, csh, tcsh and fish all
 /// read it alike: two simple commands, no variable, no redirection. `exec` spares a process and
 /// makes the signal reach the command; `LC_ALL=C` keeps messages parsable.
-pub(super) fn exec_text(word: &str, command: &Command) -> String {
+pub(in crate::node) fn exec_text(word: &str, command: &Command) -> String {
     // Scripts of ours set it themselves, which spares the node a program.
     let is_script = command.argv().first().is_some_and(|program| program == "sh");
     let locale = if is_script { "" } else { "env LC_ALL=C " };
@@ -28,7 +28,7 @@ pub(super) fn exec_text(word: &str, command: &Command) -> String {
 /// The command's output begins behind the line that ends in the word. The word is random, so no
 /// start-up file prints it by chance.
 #[derive(Debug)]
-pub(super) struct Noise {
+pub(in crate::node) struct Noise {
     /// The word and its newline.
     mark: Vec<u8>,
     /// The beginning of the noise.
@@ -40,7 +40,7 @@ pub(super) struct Noise {
 }
 
 impl Noise {
-    pub(super) fn new(word: &str) -> Self {
+    pub(in crate::node) fn new(word: &str) -> Self {
         Self {
             mark: format!("{word}\n").into_bytes(),
             kept: Vec::new(),
@@ -51,7 +51,7 @@ impl Noise {
     }
 
     /// Returns the part of `piece` that the command printed itself.
-    pub(super) fn strip<'a>(&mut self, piece: &'a [u8]) -> &'a [u8] {
+    pub(in crate::node) fn strip<'a>(&mut self, piece: &'a [u8]) -> &'a [u8] {
         if self.over {
             return piece;
         }
@@ -71,17 +71,17 @@ impl Noise {
     }
 
     /// Whether the command has started.
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::node) fn is_over(&self) -> bool {
         self.over
     }
 
     /// Whether more was printed than any start-up file would.
-    pub(super) fn is_too_much(&self) -> bool {
+    pub(in crate::node) fn is_too_much(&self) -> bool {
         !self.over && self.dropped > NOISE_LIMIT
     }
 
     /// The first KiB that was printed instead of the command's output.
-    pub(super) fn text(&self) -> Vec<u8> {
+    pub(in crate::node) fn text(&self) -> Vec<u8> {
         let room = NOISE_KEPT.saturating_sub(self.kept.len());
         self.kept.iter().chain(self.tail.iter().take(room)).copied().collect()
     }
