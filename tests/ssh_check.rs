@@ -99,6 +99,21 @@ fn the_step_that_fails_is_the_last_and_says_what_to_do() {
 }
 
 #[test]
+fn a_node_that_the_ssh_program_reaches_is_looked_at_through_it() {
+    let home = Home::new();
+    home.key("id_ed25519", "ed25519", "");
+    let sshd = Sshd::start(&home, "");
+    let through = [&at(&sshd), "--transport", "openssh"];
+    let (exit, text, _) = check(&home, &through);
+    assert_eq!((exit, steps(&text).last()), (3, Some(&("FAILED", "login"))), "{text}");
+    home.trust(&sshd);
+    let (exit, text, _) = check(&home, &through);
+    assert_eq!(exit, 0, "{text}");
+    let names: Vec<&str> = steps(&text).into_iter().map(|(_, step)| step).collect();
+    assert_eq!(names, ["settings", "login", "command", "programs", "nodetool"], "{text}");
+}
+
+#[test]
 fn one_node_that_is_not_reached_does_not_keep_the_others_from_being_checked() {
     let home = Home::new();
     home.key("id_ed25519", "ed25519", "");

@@ -7,7 +7,7 @@ use super::{Fault, audit, output, secrets};
 use crate::cli::ssh_check::SshCheck;
 use crate::exit::Exit;
 use crate::inventory::NodeSpec;
-use crate::node::ssh::Ssh;
+use crate::node::door::Door;
 use crate::report::ssh_check as report;
 
 /// Goes the way to each node that was named.
@@ -18,7 +18,7 @@ pub(super) async fn run(options: SshCheck) -> Result<Exit, Fault> {
     let mut signals = super::signals::Signals::listen()?.stop();
     let mut checked = Vec::new();
     for node in nodes {
-        let work = check(door.builtin(), &node, &options, color);
+        let work = check(&door, &node, &options, color);
         let node = tokio::select! {
             node = work => node?,
             () = crate::run::audit::stopped(&mut signals) => return Ok(Exit::Interrupted),
@@ -36,7 +36,7 @@ pub(super) async fn run(options: SshCheck) -> Result<Exit, Fault> {
 }
 
 async fn check(
-    ssh: &Ssh,
+    door: &Door,
     node: &NodeSpec,
     options: &SshCheck,
     color: bool,
@@ -46,7 +46,7 @@ async fn check(
     if !options.json {
         output::to_stdout(report::title(node.name(), color).as_bytes())?;
     }
-    checked.reached = ssh
+    checked.reached = door
         .check(&node.endpoint, &mut |step| {
             if !options.json && failed.is_none() {
                 failed = output::to_stdout(report::step(&step, color).as_bytes()).err();

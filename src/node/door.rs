@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::openssh::{Openssh, OpensshNode};
-use super::ssh::{Ssh, SshNode};
+use super::ssh::{Ssh, SshNode, Told, check_by};
 use super::{Command, Connect, Ended, Endpoint, Node, NodeError, Sink, Transport};
 
 /// Makes lines by both.
@@ -23,9 +23,13 @@ impl Door {
         Self { builtin, openssh }
     }
 
-    /// The built-in one.
-    pub fn builtin(&self) -> &Ssh {
-        &self.builtin
+    /// Goes the way to a node and tells of each step; see [`Ssh::check`].
+    pub async fn check(&self, endpoint: &Endpoint, told: &mut Told<'_>) -> bool {
+        let means = "left to the ssh program (transport: openssh); `ssh -v` tells its steps";
+        match endpoint.transport.unwrap_or_default() {
+            Transport::Builtin => self.builtin.check(endpoint, told).await,
+            Transport::Openssh => check_by(&self.openssh, endpoint, means, told).await,
+        }
     }
 
     /// Waits until commands that were given up are told to end, at most `limit`.

@@ -8,7 +8,7 @@ use super::line::{Failed, Line};
 use super::settings::Settings;
 use super::{Shared, Ssh, SshNode, auth};
 use crate::cassandra::fact::{Why, WhyKind};
-use crate::node::{Command, Endpoint, Exit, Node as _, NodeError};
+use crate::node::{Command, Connect, Endpoint, Exit, Node, NodeError};
 use crate::text::one_line;
 
 /// One step on the way to a node, done.
@@ -62,22 +62,6 @@ struct Check<'a, 'b> {
 }
 
 impl Check<'_, '_> {
-    /// Tells of a step; returns what it brought, if it went well.
-    fn tell<T>(
-        &mut self,
-        what: &'static str,
-        host: &str,
-        began: Instant,
-        result: Result<(T, String), Why>,
-    ) -> Option<T> {
-        let (made, outcome) = match result {
-            Ok((made, text)) => (Some(made), Ok(text)),
-            Err(why) => (None, Err(why)),
-        };
-        (self.told)(Step { what, host: host.to_owned(), took: began.elapsed(), outcome });
-        made
-    }
-
     async fn node(&mut self, endpoint: &Endpoint) -> Option<()> {
         let began = Instant::now();
         let settled = self.settle(endpoint).await;
@@ -86,7 +70,8 @@ impl Check<'_, '_> {
             let way = way_of(&settings, &hops);
             ((settings, hops), way)
         });
-        let (settings, hops) = self.tell("settings", &name, began, settled.map_err(Why::from))?;
+        let (settings, hops) =
+            tell(self.told, "settings", &name, began, settled.map_err(Why::from))?;
         let mut via = None;
         for hop in hops {
             via = Some(Arc::new(self.log_in(Arc::new(hop), via.as_ref()).await?));
@@ -113,7 +98,7 @@ impl Check<'_, '_> {
             };
             (way, text)
         });
-        let way = self.tell("connect", &host, began, way)?;
+        let way = tell(self.told, "connect", &host, began, way)?;
         let began = Instant::now();
         let line = self.shared.greet(&settings, way, Load::Control).await;
         let what = match &line {
@@ -127,47 +112,82 @@ impl Check<'_, '_> {
             (line, text)
         });
         let line = line.map_err(|failed| Why::from(failed.into_inner()));
-        let mut line = self.tell(what, &host, began, line)?;
+        let mut line = tell(self.told, what, &host, began, line)?;
         let began = Instant::now();
         let login = match self.shared.log_in(&mut line, &settings).await {
             Ok(()) => Ok((line, format!("as {}", one_line(settings.user.as_bytes(), 80)))),
             Err(auth::Out::Now(error) | auth::Out::AfterWaiting(error)) => Err(Why::from(error)),
         };
-        self.tell("login", &host, began, login)
+        tell(self.told, "login", &host, began, login)
     }
 
-    /// Runs a command, and looks whether all is there that others need.
+    /// Runs a command on the line.
     async fn look(&mut self, line: Line, endpoint: &Endpoint) -> Option<()> {
         let host = line.address.clone();
         let (shared, endpoint) = (Arc::clone(self.shared), endpoint.clone());
         let node = SshNode { line: Arc::new(line), shared, endpoint };
-        let argv = ["sh", "-s", "--"].into_iter().chain(PROGRAMS.split_whitespace());
-        let command = Command::new(argv, LOOK_LIMIT).with_stdin(LOOK.as_bytes());
-        let began = Instant::now();
-        let output = node.run(&command).await.map_err(Why::from).and_then(|output| {
-            match output.ended.exit {
-                Exit::Code(0) => Ok(output.stdout),
-                exit @ (Exit::Code(_) | Exit::Signal(_)) => {
-                    let said = one_line(&output.ended.stderr, 200);
-                    Err(Why::new(
-                        WhyKind::CommandNotFound,
-                        format!("sh ended with {exit:?}: {said}"),
-                    )
+        look(&node, &host, self.told).await.then_some(())
+    }
+}
+
+/// Tells of a step; returns what it brought, if it went well.
+fn tell<T>(
+    told: &mut Told<'_>,
+    what: &'static str,
+    host: &str,
+    began: Instant,
+    result: Result<(T, String), Why>,
+) -> Option<T> {
+    let (made, outcome) = match result {
+        Ok((made, text)) => (Some(made), Ok(text)),
+        Err(why) => (None, Err(why)),
+    };
+    told(Step { what, host: host.to_owned(), took: began.elapsed(), outcome });
+    made
+}
+
+/// Goes the way to a node that is reached by other means, as far as it can be told, and looks
+/// around there. Returns whether a command ran.
+pub(in crate::node) async fn check_by<C: Connect>(
+    connector: &C,
+    endpoint: &Endpoint,
+    means: &str,
+    told: &mut Told<'_>,
+) -> bool {
+    let host = one_line(endpoint.host.as_bytes(), 80);
+    tell(told, "settings", &host, Instant::now(), Ok(((), means.to_owned())));
+    let began = Instant::now();
+    let node = connector.connect(endpoint).await.map_err(Why::from);
+    match tell(told, "login", &host, began, node.map(|node| (node, String::new()))) {
+        Some(node) => look(&node, &host, told).await,
+        None => false,
+    }
+}
+
+/// Runs a command, and looks whether all is there that others need; returns whether it ran.
+async fn look<N: Node>(node: &N, host: &str, told: &mut Told<'_>) -> bool {
+    let argv = ["sh", "-s", "--"].into_iter().chain(PROGRAMS.split_whitespace());
+    let command = Command::new(argv, LOOK_LIMIT).with_stdin(LOOK.as_bytes());
+    let began = Instant::now();
+    let output =
+        node.run(&command).await.map_err(Why::from).and_then(|output| match output.ended.exit {
+            Exit::Code(0) => Ok(output.stdout),
+            exit @ (Exit::Code(_) | Exit::Signal(_)) => {
+                let said = one_line(&output.ended.stderr, 200);
+                Err(Why::new(WhyKind::CommandNotFound, format!("sh ended with {exit:?}: {said}"))
                     .with_fix("a POSIX shell, sh, must be in the account's PATH"))
-                }
             }
         });
-        let seen = output.map(|stdout| {
-            let seen = Seen::of(&stdout);
-            let text = format!("{}, as {}, login shell {}", seen.system, seen.account, seen.shell);
-            (seen, text)
-        });
-        let seen = self.tell("command", &host, began, seen)?;
-        let began = Instant::now();
-        self.tell("programs", &host, began, seen.programs());
-        self.tell("nodetool", &host, began, Ok(((), seen.nodetool())));
-        Some(())
-    }
+    let seen = output.map(|stdout| {
+        let seen = Seen::of(&stdout);
+        let text = format!("{}, as {}, login shell {}", seen.system, seen.account, seen.shell);
+        (seen, text)
+    });
+    let Some(seen) = tell(told, "command", host, began, seen) else { return false };
+    let began = Instant::now();
+    tell(told, "programs", host, began, seen.programs());
+    tell(told, "nodetool", host, began, Ok(((), seen.nodetool())));
+    true
 }
 
 /// The way to a node in a few words.

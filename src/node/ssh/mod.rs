@@ -40,6 +40,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(super) use check::check_by;
 pub use check::{Step, Told};
 pub use exec::SshNode;
 pub(super) use settings::check_host;
