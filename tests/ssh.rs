@@ -4,6 +4,12 @@
 
 mod common;
 
+#[path = "ssh/agents.rs"]
+mod agents;
+#[path = "ssh/asked.rs"]
+mod asked;
+#[path = "ssh/certificates.rs"]
+mod certificates;
 #[path = "ssh/commands.rs"]
 mod commands;
 #[path = "ssh/connect.rs"]
@@ -16,6 +22,8 @@ mod host_keys;
 mod jump;
 #[path = "ssh/login.rs"]
 mod login;
+#[path = "ssh/passwords.rs"]
+mod passwords;
 #[path = "ssh/pour.rs"]
 mod pour;
 

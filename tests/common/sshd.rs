@@ -15,6 +15,10 @@ use tempfile::TempDir;
 /// How long a server may need to come up on a machine that is busy.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
+/// The password of servers that take one, and what /etc/shadow says of it.
+pub(crate) const PASSWORD: &str = "correct horse";
+const PASSWORD_HASH: &str = "$6$ringhaul$CcgSckya2qIbTorm7Jsafwu3rVwuvXvbmD7g1zyg3fRjHYTR1RpQ6/xInmFcv2y51MGq3bK84iOuq7npD33dc/";
+
 /// A server, killed with all its sessions when dropped.
 pub(crate) struct Sshd {
     child: Child,
@@ -67,23 +71,57 @@ impl Sshd {
     }
 
     pub(crate) fn with_host_keys(home: &Home, kinds: &[&str], lines: &str) -> Self {
+        Self::prepared(home, kinds, |_| lines.to_owned())
+    }
+
+    /// Starts a server after `prepare` has seen the folder with its host keys; it returns lines
+    /// for the config.
+    pub(crate) fn prepared(
+        home: &Home,
+        kinds: &[&str],
+        prepare: impl FnOnce(&Path) -> String,
+    ) -> Self {
+        Self::within(home, kinds, None, prepare)
+    }
+
+    /// Starts a server that knows the one account there is by the password `PASSWORD`, with these
+    /// lines in its config; `pam` are the lines of its PAM service, when it has one.
+    ///
+    /// The server sees files of its own in place of /etc/shadow and /etc/pam.d/sshd. That takes
+    /// root: none, with the reason printed, for others.
+    #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+    pub(crate) fn with_passwords(home: &Home, pam: Option<&str>, lines: &str) -> Option<Self> {
+        let allowed = Command::new("unshare").args(["-m", "true"]).output();
+        if !allowed.is_ok_and(|made| made.status.success()) {
+            println!("skipped: real passwords need root, for a mount namespace");
+            return None;
+        }
+        fs::write(home.path("shadow"), format!("root:{PASSWORD_HASH}:19000:0:99999:7:::\n"))
+            .unwrap();
+        fs::write(home.path("pam"), pam.unwrap_or_default()).unwrap();
+        let shown = |name: &str| home.path(name).display().to_string();
+        let mut before = format!("mount --bind {} /etc/shadow", shown("shadow"));
+        if pam.is_some() {
+            before.push_str(&format!(" && mount --bind {} /etc/pam.d/sshd", shown("pam")));
+        }
+        let use_pam = if pam.is_some() { "UsePAM yes" } else { "UsePAM no" };
+        let lines = format!("PermitRootLogin yes\n{use_pam}\n{lines}");
+        Some(Self::within(home, &["ed25519"], Some(&before), |_| lines))
+    }
+
+    fn within(
+        home: &Home,
+        kinds: &[&str],
+        before: Option<&str>,
+        prepare: impl FnOnce(&Path) -> String,
+    ) -> Self {
         let dir = tempfile::Builder::new().prefix("sshd-").tempdir().unwrap();
         for kind in kinds {
             keygen(&dir.path().join(format!("host_{kind}")), kind, "");
         }
         let address = "127.0.0.1".to_owned();
         let port = TcpListener::bind((address.as_str(), 0)).unwrap().local_addr().unwrap().port();
-        Self::in_folder(dir, kinds, &address, port, home, lines)
-    }
-
-    fn in_folder(
-        dir: TempDir,
-        kinds: &[&str],
-        address: &str,
-        port: u16,
-        home: &Home,
-        lines: &str,
-    ) -> Self {
+        let lines = prepare(dir.path());
         if user() == "root" {
             // The package's start-up script makes it; nothing starts it in a container.
             fs::create_dir_all("/run/sshd").unwrap();
@@ -100,7 +138,16 @@ impl Sshd {
         }
         // The first value of a setting counts; of MaxStartups it is the last.
         fs::write(path("config"), format!("MaxStartups 200\n{lines}\n{config}")).unwrap();
-        let child = Command::new(program())
+        let mut command = match before {
+            None => Command::new(program()),
+            Some(before) => {
+                let mut command = Command::new("unshare");
+                let script = format!("{before} && exec \"$0\" \"$@\"");
+                command.args(["-m", "sh", "-c", &script]).arg(program());
+                command
+            }
+        };
+        let child = command
             .args(["-D", "-f", &path("config"), "-E", &path("log")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -110,7 +157,7 @@ impl Sshd {
             .process_group(0)
             .spawn()
             .unwrap();
-        let sshd = Self { child, dir, address: address.to_owned(), port };
+        let sshd = Self { child, dir, address, port };
         let start = Instant::now();
         while !sshd.log().contains("Server listening") {
             assert!(start.elapsed() < START_LIMIT, "sshd does not start: {}", sshd.log());
@@ -121,6 +168,22 @@ impl Sshd {
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// Gives the server another host key; sessions that are open go on.
+    pub(crate) fn exchange_host_key(&self, kind: &str) {
+        let file = self.dir.path().join(format!("host_{kind}"));
+        fs::remove_file(&file).unwrap();
+        fs::remove_file(file.with_extension("pub")).unwrap();
+        keygen(&file, kind, "");
+        send("-HUP", self.child.id());
+        let start = Instant::now();
+        while !self.log().contains("restarting")
+            || self.log().matches("Server listening").count() < 2
+        {
+            assert!(start.elapsed() < START_LIMIT, "sshd does not restart: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The public half of a host key: type and base64.

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use ringhaul::node::ssh::Ssh;
-use ringhaul::node::{Connect, Endpoint, NodeError};
+use ringhaul::node::{Connect, Endpoint, Node, NodeError};
 
-use super::pair;
+use super::{command, pair};
 use crate::common::sshd::{Home, Sshd, keygen, run};
 
 async fn refusal(ssh: &Ssh, endpoint: &Endpoint) -> (String, String) {
@@ -32,13 +33,15 @@ fn accepting(home: &Home) -> Ssh {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_key_is_refused_with_its_fingerprint_and_the_command() {
     let (home, sshd) = strangers(&["ed25519"]);
-    let (problem, fix) = refusal(&home.ssh(), &sshd.endpoint()).await;
+    let (problem, _) = refusal(&home.ssh(), &sshd.endpoint()).await;
     let (name, print) = (sshd.name(), sshd.fingerprint("ed25519"));
-    assert_eq!(
-        problem,
-        format!("the host key of {name} is not known: it shows the ED25519 key {print}")
-    );
     let file = home.known_hosts();
+    let unknown = format!("the host key of {name} is not known: it shows the ED25519 key {print}");
+    let missing = format!("{unknown}; there is no known_hosts file ({}, ", file.display());
+    assert!(problem.starts_with(&missing) || Path::new("/etc/ssh/ssh_known_hosts").exists());
+    home.know("# somebody else's");
+    let (problem, fix) = refusal(&home.ssh(), &sshd.endpoint()).await;
+    assert_eq!(problem, unknown);
     let scan = format!("ssh-keyscan -p {} -t ed25519 127.0.0.1 >> {}", sshd.port, file.display());
     assert_eq!(
         fix,
@@ -79,6 +82,45 @@ async fn a_changed_key_is_refused_and_the_old_line_named() {
     run("ssh-keygen", &["-R", &name, "-f", home.known_hosts().to_str().unwrap()]);
     let (problem, _) = refusal(&home.ssh(), &sshd.endpoint()).await;
     assert!(problem.contains("is not known"), "{problem}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_exchanged_in_a_run_stops_new_lines_until_it_is_put_right() {
+    let (home, sshd) = pair("");
+    let ssh = home.ssh();
+    let open = ssh.connect(&sshd.endpoint()).await.unwrap();
+    sshd.exchange_host_key("ed25519");
+    for ssh in [&ssh, &accepting(&home)] {
+        let (problem, _) = refusal(ssh, &sshd.endpoint()).await;
+        assert!(problem.contains("has changed: it shows the ED25519 key"), "{problem}");
+    }
+    let still = open.run(&command(&["echo", "in"])).await.unwrap();
+    assert_eq!(still.stdout, b"in\n");
+    // The operator puts the file right; the run that goes on sees it.
+    let file = home.known_hosts().display().to_string();
+    run("ssh-keygen", &["-R", &sshd.name(), "-f", &file]);
+    let (problem, _) = refusal(&ssh, &sshd.endpoint()).await;
+    assert!(problem.contains("is not known"), "{problem}");
+    home.trust(&sshd);
+    ssh.connect(&sshd.endpoint()).await.unwrap();
+    // And takes its trust away again.
+    home.know(&format!("@revoked * {}", sshd.host_key("ed25519")));
+    let (problem, _) = refusal(&ssh, &sshd.endpoint()).await;
+    assert!(problem.contains("is revoked at "), "{problem}");
+    fs::remove_file(home.known_hosts()).unwrap();
+    let (problem, _) = refusal(&ssh, &sshd.endpoint()).await;
+    assert!(problem.contains("is not known"), "{problem}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_cannot_be_read_is_said() {
+    let (home, sshd) = pair("");
+    let folder = home.path("folder");
+    fs::create_dir(&folder).unwrap();
+    let endpoint = Endpoint { known_hosts: vec![folder.clone()], ..sshd.endpoint() };
+    let error = home.ssh().connect(&endpoint).await.unwrap_err();
+    let want = format!("{}: Is a directory (os error 21)", folder.display());
+    assert_eq!(error, NodeError::Local(want));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -91,6 +91,11 @@ async fn offers_for(
         }),
         None => Vec::new(),
     };
+    if let Some(socket) = settings.agent.as_ref().filter(|_| notes.is_empty() && listed.is_empty())
+    {
+        let socket = offers::shown(socket);
+        notes.push(format!("the agent at {socket} holds no keys; it may be locked (ssh-add -X)"));
+    }
     check_files(settings, &files, &listed)?;
     let now = certificates::now();
     let agent = offers::usable(listed, now, notes);

@@ -65,8 +65,9 @@ pub(super) fn host_flaw(
         let option = one_line(option.as_bytes(), 60);
         return Some(format!("has the critical option {option}, which is not known"));
     }
+    // Names are compared as they stand: a `*` in a certificate is none to OpenSSH before 10.3.
     let principals = certificate.valid_principals();
-    if !principals.is_empty() && !principals.iter().any(|own| pattern::matches(own, name)) {
+    if !principals.is_empty() && !principals.iter().any(|own| own == name) {
         return Some(format!("is for {}", names(certificate)));
     }
     let signature = certificate.signature().algorithm();

@@ -243,6 +243,12 @@ fn refusal(shown: &Shown<'_>, verdict: Verdict) -> Result<(), NodeError> {
 fn unknown(shown: &Shown<'_>, own: &str, text: &str) -> (String, String) {
     let settings = shown.settings;
     let mut problem = format!("the host key of {own} is not known: it shows the {text}");
+    if !settings.known_hosts.iter().any(|path| path.exists()) {
+        let files = settings.known_hosts.iter().map(|path| path.to_string_lossy());
+        let files = files.collect::<Vec<_>>().join(", ");
+        let files = one_line(files.as_bytes(), 300);
+        problem.push_str(&format!("; there is no known_hosts file ({files})"));
+    }
     let by_key = format!(
         "compare the fingerprint, then {}; or run again with --accept-new-host-keys",
         add_command(settings, &shown.key.algorithm())

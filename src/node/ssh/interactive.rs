@@ -57,9 +57,9 @@ impl Login<'_> {
                 }
             };
             let step = self.judge(answer, String::new());
-            match self.verdict(trial, step, "password").await {
-                Step::Next => {}
-                step => return Ok(step),
+            self.verdict(trial, step, "password").await;
+            if step != Step::Next {
+                return Ok(step);
             }
         }
         Ok(Step::Next)
@@ -84,7 +84,7 @@ impl Login<'_> {
     }
 
     /// Tells all others what became of a password.
-    async fn verdict(&mut self, trial: Trial, step: Step, way: &str) -> Step {
+    async fn verdict(&mut self, trial: Trial, step: Step, way: &str) {
         match step {
             Step::In => trial.accepted().await,
             Step::Partly => {
@@ -98,7 +98,6 @@ impl Login<'_> {
             Step::Over if self.had_enough() => trial.refused(self.settings).await,
             Step::Over => trial.unanswered().await,
         }
-        step
     }
 
     /// Answers what the server asks.

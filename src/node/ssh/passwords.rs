@@ -84,8 +84,8 @@ struct Slot {
     proven: bool,
     unanswered: usize,
     refused: Vec<SecretString>,
-    /// The host that refused the last one.
-    refused_by: String,
+    /// Who refused the last one, in words.
+    refusal: String,
     questions: usize,
     /// Why nobody is asked any more.
     over: Option<String>,
@@ -165,26 +165,25 @@ impl Slot {
         let Some(secret) = answer.filter(|secret| secret.expose_secret().len() <= LONGEST) else {
             self.over = Some(match self.refused.len() {
                 0 => "none was given".into(),
-                _ => format!("{} refused it, and no other was given", self.refused_by),
+                _ => format!("{}, and no other was given", self.refusal),
             });
             return;
         };
         // A descriptor has nothing else to say.
         let same = |refused: &SecretString| refused.expose_secret() == secret.expose_secret();
         if self.refused.iter().any(same) {
-            self.over = Some(format!("{} refused it, it is not tried again", self.refused_by));
+            self.over = Some(format!("{}, it is not tried again", self.refusal));
             return;
         }
         self.secret = Some(secret);
     }
 
-    fn give_up(&mut self, by: String) {
+    fn give_up(&mut self, refusal: String) {
         self.refused.extend(self.secret.take());
-        self.refused_by = by;
         if self.questions >= QUESTIONS {
-            self.over =
-                Some(format!("{QUESTIONS} were refused, the last one by {}", self.refused_by));
+            self.over = Some(format!("{refusal}, the last of {QUESTIONS}"));
         }
+        self.refusal = refusal;
     }
 }
 
@@ -213,7 +212,7 @@ impl Trial {
         let turn = self.turn;
         let mut slot = self.into_slot().await;
         if slot.turn == turn && slot.secret.is_some() {
-            slot.give_up(shown(settings));
+            slot.give_up(format!("{} refused it", shown(settings)));
         }
     }
 
@@ -224,7 +223,7 @@ impl Trial {
         if slot.turn == turn && slot.secret.is_some() && !slot.proven {
             slot.unanswered += 1;
             if slot.unanswered >= UNANSWERED {
-                slot.give_up(format!("the silence of {UNANSWERED} servers"));
+                slot.give_up(format!("{UNANSWERED} servers did not answer to it"));
             }
         }
     }

@@ -5,7 +5,6 @@ use russh::keys::agent::client::AgentClient;
 use russh::keys::signature::Signer as _;
 use russh::keys::ssh_encoding::Encode as _;
 use russh::keys::ssh_key::Signature;
-use russh::keys::ssh_key::private::KeypairData;
 use russh::keys::{Error, HashAlg, PrivateKey};
 use russh::{AgentAuthError, SendError, Signer};
 use tokio::net::UnixStream;
@@ -42,18 +41,16 @@ impl Signer for ByKey<'_> {
         hash: Option<HashAlg>,
         mut data: Vec<u8>,
     ) -> Result<Vec<u8>, AgentAuthError> {
-        let signature: Signature = match self.0.key_data() {
+        let failed = |error| Error::from(russh::keys::ssh_key::Error::from(error));
+        let signature: Signature = match self.0.key_data().rsa() {
             // The hash is the server's choice, not the key's.
-            KeypairData::Rsa(pair) => (pair, hash).try_sign(&data),
-            _ => self.0.try_sign(&data),
+            Some(pair) => (pair, hash).try_sign(&data),
+            None => self.0.try_sign(&data),
         }
-        .map_err(|error| Error::from(russh::keys::ssh_key::Error::from(error)))?;
-        let bytes = signature
-            .encode_vec()
-            .map_err(|error| Error::from(russh::keys::ssh_key::Error::from(error)))?;
-        bytes
-            .encode(&mut data)
-            .map_err(|error| Error::from(russh::keys::ssh_key::Error::from(error)))?;
+        .map_err(failed)?;
+        let unwritten = |error| Error::from(russh::keys::ssh_key::Error::from(error));
+        let bytes: Vec<u8> = signature.encode_vec().map_err(unwritten)?;
+        bytes.encode(&mut data).map_err(unwritten)?;
         Ok(data)
     }
 }
