@@ -263,7 +263,7 @@ fn refused(ended: &Ended) -> Option<Tried> {
         let fix = "make room there, or allow the account what `ringhaul sudoers` prints";
         return Some(Tried::Refused { problem, fix: fix.to_owned() });
     }
-    let was_wrong = said.contains("incorrect password") || said.contains("try again");
+    let was_wrong = said.contains("incorrect password") || said.contains("Sorry, try again");
     let (problem, fix) = match refusal(&said) {
         Some(why) => (why.text.clone(), why.hint()),
         None => {

@@ -50,5 +50,9 @@ umask "$ringhaul_mask"
 
 RINGHAUL_AS="sudo -A -p /proc/$$/fd/9${ringhaul_as:+ $ringhaul_as} --"
 export SUDO_ASKPASS RINGHAUL_AS
-"$@" 9>&-
+# Not as a redirection of the program alone: some shells make that their own until it has ended.
+(
+    exec 9>&-
+    exec "$@"
+)
 exit $?

@@ -17,7 +17,8 @@ as_allowed() {
     shift
     if [ "$sudo" = always ] || { [ "$sudo" = auto ] && [ "$may" = no ]; }; then
         IFS=' '
-        exec ${RINGHAUL_AS:-sudo -n --} "$@"
+        # sudo that logs input reads on, and would take the rest of this script.
+        exec ${RINGHAUL_AS:-sudo -n --} "$@" </dev/null
     else
         exec "$@"
     fi

@@ -5,8 +5,8 @@ use crate::cassandra::fact::{Why, WhyKind};
 /// A refusal: words of which one is in what was said, what they mean, what helps.
 struct Meaning(&'static [&'static str], &'static str, &'static str);
 
-const NO_PASSWORD: &str = "allow the account the programs that `ringhaul sudoers` prints, without \
-                           one, or set become: {password: ask}";
+const NO_PASSWORD: &str = "allow the account the programs that `ringhaul sudoers` prints; with a \
+                           password for them, set become: {password: ask}";
 const RULES: &str = "allow the account the programs that `ringhaul sudoers` prints";
 
 /// In this order: of what comes with a wrong password, a locked account says more.
@@ -18,7 +18,7 @@ const MEANINGS: [Meaning; 17] = [
     ),
     Meaning(
         &["account is locked", "account locked", "is your account locked?"],
-        "sudo says that the account is locked, or its password too old",
+        "sudo says that the account is locked or has expired",
         "unlock it there (faillock --reset, passwd -u, chage), or take a key and rules without a \
          password, as `ringhaul sudoers` prints them",
     ),
