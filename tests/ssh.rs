@@ -22,6 +22,8 @@ mod host_keys;
 mod jump;
 #[path = "ssh/login.rs"]
 mod login;
+#[path = "ssh/openssh.rs"]
+mod openssh;
 #[path = "ssh/passwords.rs"]
 mod passwords;
 #[path = "ssh/pour.rs"]

@@ -98,14 +98,15 @@ async fn limits_of_size_time_and_silence_hold_and_a_slow_receiver_is_no_silence(
         tokio::join!(node.pour(&command, into), receive)
     };
     let (ended, text) = pour(shell("echo x; sleep 3").with_stall_limit(short)).await;
-    assert_eq!((ended, text.as_slice()), (Err(timed_out.clone()), &b"x\n"[..]));
+    assert_eq!((ended, text.as_slice()), (Err(timed_out), &b"x\n"[..]));
     let script = "for i in 1 2 3; do echo $i; sleep 0.05; done";
     let (ended, text) = pour(shell(script).with_stall_limit(short)).await;
     assert_eq!((ended.unwrap().exit, text.as_slice()), (Exit::Code(0), &b"1\n2\n3\n"[..]));
     let (ended, _) = pour(shell("echo 123").with_output_limit(3)).await;
     assert_eq!(ended, Err(NodeError::TooMuch { limit: 3 }));
-    let (ended, _) = pour(endless(short)).await;
-    assert_eq!(ended, Err(timed_out));
+    let limit = super::commands::short(door);
+    let (ended, _) = pour(endless(limit)).await;
+    assert_eq!(ended, Err(NodeError::TimedOut { stage: Stage::Command, after: limit }));
 }
 
 async fn a_stream_has_its_own_connection_to_a_jump_host(door: Transport) {

@@ -32,6 +32,13 @@ const CAUSE_LIMIT: Duration = Duration::from_secs(1);
 /// How long a command that was given up may take to end by itself after a TERM.
 const TERM_GRACE: Duration = Duration::from_secs(1);
 
+/// How long a stream may bring nothing before the server has started its command, at least. A
+/// login shell on a busy node takes its time.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a command that is given up before it runs may take to do so.
+const START_GRACE: Duration = Duration::from_secs(5);
+
 /// What ssh says when the server refuses one more session on the line.
 const REFUSED: &str = "Session open refused by peer";
 
@@ -53,7 +60,6 @@ impl From<NodeError> for Unended {
 pub(super) struct Client {
     inner: Option<Inner>,
     slot: Option<Slot>,
-    reader: Reader,
     /// Becomes true when the server has started the command.
     started: watch::Sender<bool>,
     /// Nothing of it is left on the server, as far as can be known here.
@@ -64,6 +70,7 @@ struct Inner {
     child: Child,
     stdout: ChildStdout,
     stderr: ChildStderr,
+    reader: Reader,
 }
 
 /// Makes a client process for `text`.
@@ -106,9 +113,8 @@ impl Client {
             return Err(NodeError::Local("ssh has no pipes".into()));
         };
         let client = Self {
-            inner: Some(Inner { child, stdout, stderr }),
+            inner: Some(Inner { child, stdout, stderr, reader: marks.reader() }),
             slot: Some(slot),
-            reader: marks.reader(),
             started: watch::Sender::new(false),
             is_over: false,
         };
@@ -145,6 +151,7 @@ impl Client {
         let (mut is_stdout_open, mut is_stderr_open) = (true, true);
         while is_stdout_open || is_stderr_open {
             piece.reserve(PIECE);
+            let stall = if *self.started.borrow() { stall } else { stall.max(START_LIMIT) };
             tokio::select! {
                 count = inner.stdout.read_buf(&mut piece), if is_stdout_open => {
                     is_stdout_open = matches!(count, Ok(1..));
@@ -162,9 +169,9 @@ impl Client {
                     return Err(NodeError::TimedOut { stage: Stage::Command, after: stall }.into());
                 }
             }
-            let own = self.reader.take(&piece.split().freeze());
-            check_noise(&self.reader)?;
-            if self.reader.noise.is_over() && !*self.started.borrow() {
+            let own = inner.reader.take(&piece.split().freeze());
+            check_noise(&inner.reader)?;
+            if inner.reader.noise.is_over() && !*self.started.borrow() {
                 self.started.send_replace(true);
             }
             printed = printed.saturating_add(own.len() as u64);
@@ -174,15 +181,23 @@ impl Client {
         }
         let status = inner.child.wait().await.ok().and_then(|status| status.code());
         self.is_over = true;
-        self.end(status, stderr).await
+        let master = self.slot.as_ref().map(|slot| Arc::clone(&slot.master));
+        inner.reader.end(status, stderr, master).await
     }
+}
 
+impl Reader {
     /// Returns how the command ended, now that its client has.
-    async fn end(&self, status: Option<i32>, stderr: Vec<u8>) -> Result<Ended, Unended> {
-        if let Some(code) = self.reader.code() {
+    async fn end(
+        &self,
+        status: Option<i32>,
+        stderr: Vec<u8>,
+        master: Option<Arc<Master>>,
+    ) -> Result<Ended, Unended> {
+        if let Some(code) = self.code() {
             return Ok(Ended { exit: Exit::Code(code), stderr });
         }
-        let is_over = self.reader.noise.is_over();
+        let is_over = self.noise.is_over();
         let words = String::from_utf8_lossy(&stderr);
         if !is_over && status == Some(255) && words.contains(REFUSED) {
             return Err(Unended::NoRoom);
@@ -190,7 +205,6 @@ impl Client {
         let is_ours = status == Some(255) || status.is_none();
         if is_over || is_ours {
             // Not a success, nor an end of its own: the line broke, or the server killed it.
-            let master = self.slot.as_ref().map(|slot| Arc::clone(&slot.master));
             if let Some(master) = master
                 && let Some(error) = master.lost(CAUSE_LIMIT).await
             {
@@ -201,7 +215,7 @@ impl Client {
             let cause = "the command ended without an exit status".into();
             return Err(NodeError::Lost { cause }.into());
         }
-        let words = [self.reader.noise.text(), stderr];
+        let words = [self.noise.text(), stderr];
         let words = words.iter().map(|words| one_line(words, WORDS_SHOWN));
         let said = words.filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ");
         let code = Exit::Code(status.and_then(|code| u32::try_from(code).ok()).unwrap_or(255));
@@ -229,17 +243,48 @@ impl Drop for Client {
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         // Started at once, so that it leaves even if the run ends before the task below starts.
-        let killer = self.reader.pid().and_then(|pid| kill(&slot.master, pid));
+        let killer = inner.reader.pid().and_then(|pid| kill(&slot.master, pid));
         let goodbye = slot.master.slots.goodbye();
         runtime.spawn(async move {
+            let mut killer = killer;
+            if killer.is_none() {
+                // A client that ends while its session is being opened would leave that open.
+                let pid = timeout(START_GRACE, inner.started()).await.ok().flatten();
+                killer = pid.and_then(|pid| kill(&slot.master, pid));
+            }
             if let Some(mut killer) = killer {
                 let _ = timeout(TERM_GRACE, killer.wait()).await;
-                let _ = timeout(TERM_GRACE, drain(&mut inner)).await;
+                let _ = timeout(TERM_GRACE, inner.drain()).await;
             }
             // Closes the session: what still writes gets a SIGPIPE.
             let _ = inner.child.kill().await;
             drop((slot, goodbye));
         });
+    }
+}
+
+impl Inner {
+    /// Waits until the command runs, and returns the number of its shell; none when it never will.
+    async fn started(&mut self) -> Option<u32> {
+        while self.reader.pid().is_none() && self.read().await {}
+        self.reader.pid()
+    }
+
+    /// Reads to the end what nobody wants any more.
+    async fn drain(&mut self) {
+        while self.read().await {}
+    }
+
+    async fn read(&mut self) -> bool {
+        let mut piece = BytesMut::with_capacity(PIECE / 8);
+        let mut errors = vec![0; PIECE / 8];
+        tokio::select! {
+            count = self.stdout.read_buf(&mut piece) => {
+                self.reader.take(&piece.freeze());
+                matches!(count, Ok(1..))
+            }
+            count = self.stderr.read(&mut errors) => matches!(count, Ok(1..)),
+        }
     }
 }
 
@@ -250,18 +295,4 @@ fn kill(master: &Master, pid: u32) -> Option<Child> {
     let mut process = process(master, &text);
     process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     process.spawn().ok()
-}
-
-async fn drain(inner: &mut Inner) {
-    let mut bytes = vec![0; PIECE / 8];
-    let mut errors = vec![0; PIECE / 8];
-    loop {
-        let count = tokio::select! {
-            count = inner.stdout.read(&mut bytes) => count,
-            count = inner.stderr.read(&mut errors) => count,
-        };
-        if !matches!(count, Ok(1..)) {
-            return;
-        }
-    }
 }

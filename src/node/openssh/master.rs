@@ -23,7 +23,8 @@ use super::words::{self, Context, Failed};
 use crate::node::{Endpoint, NodeError};
 use crate::text::one_line;
 
-/// Bytes of standard error that are kept: banners, and what ssh to a jump host says.
+/// Bytes of standard error that are kept, the last ones: banners, and behind them what ssh to a
+/// jump host says.
 const STDERR_KEPT: usize = 8 * 1024;
 
 /// For the connection when neither the operator nor ssh_config limits it to less. ssh has a limit
@@ -252,8 +253,7 @@ impl Pipes {
                 if count == 0 {
                     self.errors = None;
                 }
-                let room = STDERR_KEPT.saturating_sub(self.stderr.len());
-                self.stderr.extend(errors.iter().take(count.min(room)));
+                self.keep(errors.get(..count).unwrap_or_default());
                 true
             }
         }
@@ -271,9 +271,14 @@ impl Pipes {
     async fn only_errors(&mut self) -> bool {
         let mut errors = [0; 4096];
         let count = read(&mut self.errors, &mut errors).await;
-        let room = STDERR_KEPT.saturating_sub(self.stderr.len());
-        self.stderr.extend(errors.iter().take(count.min(room)));
+        self.keep(errors.get(..count).unwrap_or_default());
         count > 0
+    }
+
+    fn keep(&mut self, errors: &[u8]) {
+        self.stderr.extend_from_slice(errors);
+        let over = self.stderr.len().saturating_sub(STDERR_KEPT);
+        self.stderr.drain(..over);
     }
 }
 

@@ -38,12 +38,13 @@ use slots::Goodbyes;
 use words::Failed;
 
 /// Pauses before the next attempt when a server closes before the handshake is done: sshd turns
-/// connections away at random above `MaxStartups`.
-const EARLY_PAUSES: [Duration; 4] = [
+/// connections away at random above `MaxStartups`. A process logs in more slowly than we do ourselves.
+const EARLY_PAUSES: [Duration; 5] = [
     Duration::from_millis(300),
     Duration::from_millis(700),
     Duration::from_millis(1500),
     Duration::from_millis(2000),
+    Duration::from_millis(3000),
 ];
 
 /// The pause before the second and last attempt at a port that refuses: sshd may be restarting.

@@ -19,13 +19,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The files ssh reads itself when none is named.
 const USUAL_FILES: [&str; 2] = ["~/.ssh/config", "/etc/ssh/ssh_config"];
 
-/// What has to be, whatever the operator's files say.
+/// What has to be, whatever the operator's files say. The log level is that of jump hosts, whose
+/// ssh tells with it why it could not go on to the node.
 const FIXED: &str = "\
   ClearAllForwardings yes
   EscapeChar none
   ForwardAgent no
   ForwardX11 no
-  LogLevel ERROR
+  LogLevel INFO
   NumberOfPasswordPrompts 1
   PermitLocalCommand no
   RemoteCommand none
@@ -75,8 +76,12 @@ fn args(endpoint: &Endpoint) -> Result<Vec<OsString>, NodeError> {
         for jump in jumps {
             check_jump(jump)?;
         }
-        let jumps = if jumps.is_empty() { "none".to_owned() } else { jumps.join(",") };
-        args.extend(["-o".into(), format!("ProxyJump={jumps}").into()]);
+        // Each of the two keeps the other of ssh_config from counting.
+        let way = match jumps.is_empty() {
+            true => "ProxyCommand=none".to_owned(),
+            false => format!("ProxyJump={}", jumps.join(",")),
+        };
+        args.extend(["-o".into(), way.into()]);
     }
     args.extend(["--".into(), endpoint.host.clone().into()]);
     Ok(args)

@@ -13,8 +13,9 @@ use crate::node::NodeError;
 /// Commands at once on one line; as many as the built-in door runs.
 const AT_ONCE: usize = 4;
 
-/// How long a server that refuses our only session may need to let go of the one before.
-const ROOM_LIMIT: Duration = Duration::from_secs(2);
+/// How long a server that refuses our only session may need to let go of the one before. Each
+/// request is a process here, so they are few.
+const ROOM_LIMIT: Duration = Duration::from_secs(6);
 
 /// The longest pause between two requests for a session.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);

@@ -9,6 +9,9 @@ use crate::text::one_line;
 /// Characters of ssh's or a server's own words in an error.
 const WORDS_SHOWN: usize = 300;
 
+/// Lines of what ssh to a jump host says at its end.
+const LAST_LINES: usize = 3;
+
 /// Why an attempt to connect failed, and whether another one may help.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failed {
@@ -222,16 +225,17 @@ fn host_key(log: &Log, said: &[&str], endpoint: &Endpoint) -> NodeError {
 
 /// Returns the command that logs in by hand, where ssh asks about the key.
 fn by_hand(endpoint: &Endpoint) -> String {
-    let mut text = "ssh -o StrictHostKeyChecking=ask".to_owned();
+    let mut text = "ssh".to_owned();
+    if let Some(jumps) = endpoint.proxy_jump.as_ref().filter(|jumps| !jumps.is_empty()) {
+        text.push_str(&format!(" -J {}", word(&jumps.join(","))));
+    }
+    text.push_str(" -o StrictHostKeyChecking=ask");
     if let Some(file) = endpoint.known_hosts.first() {
         let file = format!("UserKnownHostsFile={}", file.display());
         text.push_str(&format!(" -o {}", word(&file)));
     }
     if let Some(address) = &endpoint.address {
         text.push_str(&format!(" -o {}", word(&format!("HostName={address}"))));
-    }
-    if let Some(jumps) = endpoint.proxy_jump.as_ref().filter(|jumps| !jumps.is_empty()) {
-        text.push_str(&format!(" -J {}", word(&jumps.join(","))));
     }
     if let Some(port) = endpoint.port {
         text.push_str(&format!(" -p {port}"));
@@ -266,7 +270,7 @@ fn key_name(kind: &str) -> String {
 fn on_the_way(stderr: &[u8], said: &[&str], context: &Context<'_>) -> Failed {
     let text = String::from_utf8_lossy(stderr);
     let words = if text.trim().is_empty() { said.join("\n") } else { text.to_string() };
-    let at = |words: &str| format!("jump host: {}", shown(words));
+    let at = |words: &str| format!("jump host: {}", last_lines(words));
     if words.contains("Host key verification failed.") {
         let fix = "log in to the jump host once by hand: ssh asks about its key".into();
         return Failed::Finally(NodeError::HostKey { problem: at(&words), fix });
@@ -294,6 +298,13 @@ fn on_the_way(stderr: &[u8], said: &[&str], context: &Context<'_>) -> Failed {
         true => Failed::Early(error),
         false => Failed::Finally(error),
     }
+}
+
+/// The end of what was said, behind a banner.
+fn last_lines(words: &str) -> String {
+    let lines: Vec<_> = words.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default();
+    shown(&last.join("\n"))
 }
 
 /// `host:port`, as far as the inventory says it.
