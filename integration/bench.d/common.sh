@@ -8,7 +8,7 @@ die() { printf 'bench: error: %s\n' "$*" >&2; exit 1; }
 usage() { printf 'bench: %s\n' "$*" >&2; exit 2; }
 
 HOSTS=1000 IN_FLIGHT=64 RUNS='' PEERS=clush,pssh,loop KEX=default,curve25519 LIMIT=600 SIZE=2048 TREES=big,small FORM='' WITH_MEDUSA=0
-MARKDOWN='' SEQUENTIAL=0 RINGHAUL='' YAML_LINES=2000 KEEP='' VERSION_OF_RING=5.0.5 SETTLE=200
+MARKDOWN='' SEQUENTIAL=0 BEHIND_JUMP=0 RINGHAUL='' YAML_LINES=2000 KEEP='' VERSION_OF_RING=5.0.5 SETTLE=200
 
 parse_options() {
   local option value
@@ -20,6 +20,7 @@ parse_options() {
       --json) FORM=--json; continue ;;
       --medusa) WITH_MEDUSA=1; continue ;;
       --sequential) SEQUENTIAL=1; continue ;;
+      --behind-jump) BEHIND_JUMP=1; continue ;;
       --*=*) value=${option#*=}; option=${option%%=*} ;;
       --*) [ $# -gt 0 ] || usage "$COMMAND: $option wants a value"; value=$1; shift ;;
       *) usage "$COMMAND: '$option' is not an option: see '$BENCH $COMMAND --help'" ;;
@@ -112,7 +113,7 @@ in_background() {
 # Calls this program again, as $1, in namespaces of its own. Its results are kept, also when it breaks off.
 run_inside() {
   local code=0
-  declare -p WORK HOSTS IN_FLIGHT RUNS PEERS KEX LIMIT SEQUENTIAL RINGHAUL YAML_LINES SIZE TREES >"$WORK/options"
+  declare -p WORK HOSTS IN_FLIGHT RUNS PEERS KEX LIMIT SEQUENTIAL BEHIND_JUMP RINGHAUL YAML_LINES SIZE TREES >"$WORK/options"
   # --kill-child: whoever ends the first process in there ends all of them, and with them mounts and network.
   in_background unshare --mount --net --pid --ipc --uts --fork --kill-child --mount-proc --propagation private -- \
     /usr/bin/env -i PATH="$PATH" HOME="$WORK/home" LANG=C.UTF-8 RUST_BACKTRACE=0 EXTRA="${BENCH_EXTRA:-}" \

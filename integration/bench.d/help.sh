@@ -22,6 +22,8 @@ It all ends with the program, also by Ctrl-C.
   --peers LIST           of clush,pssh,loop (all), or none
   --kex LIST             of default,curve25519 (both): what the peers' ssh offers for the key exchange.
                          ringhaul takes curve25519 by itself, so its two rows are the same thing
+  --behind-jump          every second host behind one jump host, an sshd with the default MaxStartups and MaxSessions. ringhaul by
+                         proxy_jump; the peers by ProxyJump, with one shared connection to it (ControlMaster) and without
   --sequential           also the plain loop 'for n in …; ssh n nodetool statusbackup' over 50 hosts, scaled up
   --ringhaul FILE        the binary (\$CARGO_TARGET_DIR/release/ringhaul, else target/release/ringhaul)
   --yaml-lines N         lines of the hosts' cassandra.yaml (2000, as in stock files)
@@ -34,6 +36,7 @@ Environment: BENCH_EXTRA='commands' runs these among the hosts, as root, in plac
 examples:
   $BENCH fanout
   $BENCH fanout --hosts 200 --runs 1 --peers clush --kex curve25519
+  $BENCH fanout --behind-jump --runs 1
   $BENCH fanout --markdown >fanout.md
   BENCH_EXTRA='ssh -i \$WORK/key -o UserKnownHostsFile=\$WORK/known_hosts ops@127.0.3.7 nodetool statusbackup' $BENCH fanout
 TEXT

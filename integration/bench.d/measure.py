@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs one command and measures it: wall, CPU with all children, memory of the whole process tree.
 
-usage: measure.py --label ROW --column KEX (--check KIND --addresses FILE | --judge COMMAND) --limit S [--server PID]
+usage: measure.py --label ROW --column KEX (--check KIND --addresses FILE | --judge COMMAND) --limit S [--server PID,PID] [--jump-log FILE]
                   --out FILE --results FILE -- COMMAND...
 
 Appends one line of JSON to --results. A run with a missing or a wrong answer is marked there,
@@ -43,10 +43,13 @@ def memory(pids):
     return pss, rss
 
 
+def servers_cpu(reapers):
+    """CPU seconds of all servers."""
+    return sum(server_cpu(reaper) for reaper in reapers)
+
+
 def server_cpu(reaper):
     """CPU seconds of sshd and of all that it and its reaper have seen end."""
-    if not reaper:
-        return 0.0
     total = 0
     with open(f"/proc/{reaper}/task/{reaper}/children") as file:
         children = file.read().split()
@@ -59,6 +62,16 @@ def server_cpu(reaper):
         except OSError:
             pass
     return total / TICK
+
+
+def jump_connections(path):
+    """Connections that the jump host has seen, and those it turned away."""
+    try:
+        with open(path, errors="replace") as file:
+            text = file.read()
+    except OSError:
+        return 0, 0
+    return text.count("\nConnection from "), len(re.findall(r"^drop connection", text, re.M))
 
 
 def machine_cpu():
@@ -131,11 +144,13 @@ for name in ("label", "column", "out", "results"):
 for name in ("check", "addresses", "judge"):
     parser.add_argument("--" + name)
 parser.add_argument("--limit", type=float, required=True)
-parser.add_argument("--server", type=int, default=0)
+parser.add_argument("--server", default="0", help="pids of reapers, with commas between")
+parser.add_argument("--jump-log", default="/nonexistent")
 parser.add_argument("--scale", type=float, default=1.0, help="hosts that stand for more: factor of time and CPU")
 parser.add_argument("command", nargs="+")
 args = parser.parse_args()
-STAND_IN = bool(args.server)
+servers = [int(pid) for pid in args.server.split(",") if pid != "0"]
+STAND_IN = bool(servers)
 addresses = []
 if args.addresses:
     with open(args.addresses) as file:
@@ -143,7 +158,8 @@ if args.addresses:
 if args.scale != 1.0:
     addresses = addresses[: round(len(addresses) / args.scale)]
 
-before = server_cpu(args.server), machine_cpu()
+before = servers_cpu(servers), machine_cpu()
+jump_before = jump_connections(args.jump_log)
 peak_pss = peak_rss = processes = 0
 limit_hit = False
 # A process group of its own, so that the time limit ends all of it.
@@ -172,10 +188,10 @@ with open(args.out, "wb") as out, open(args.out + ".err", "wb") as err:
     wall = time.monotonic() - began
 use = resource.getrusage(resource.RUSAGE_CHILDREN)
 # sshd reaps its sessions a moment after they have ended; what it reaps later counts for nobody.
-previous = server_cpu(args.server)
-for _ in range(40 if args.server else 0):
+previous = servers_cpu(servers)
+for _ in range(40 if servers else 0):
     time.sleep(0.1)
-    now = server_cpu(args.server)
+    now = servers_cpu(servers)
     if now == previous:
         break
     previous = now
@@ -191,16 +207,20 @@ row = {
     # The biggest process's own record is exact; samples may miss the last moment.
     "pss": max(peak_pss, use.ru_maxrss if processes == 1 else 0), "rss": max(peak_rss, use.ru_maxrss),
     "processes": processes, "exit": code, "problem": problem,
-    "server": (server_cpu(args.server) - before[0]) * args.scale,
+    "server": (servers_cpu(servers) - before[0]) * args.scale,
 }
 others = machine_cpu() - before[1] - row["cpu"] / args.scale - row["server"] / args.scale
 row["others"] = max(0.0, others / wall)
+seen, dropped = (now - then for now, then in zip(jump_connections(args.jump_log), jump_before))
+if os.path.exists(args.jump_log):
+    row["jump"], row["dropped"] = seen, dropped
 with open(args.results, "a") as file:
     file.write(json.dumps(row) + "\n")
+jump = f"  jump host: {seen} connections, {dropped} turned away" if "jump" in row else ""
 said = "" if not problem else f"  NOT COUNTED: {problem}"
 print(f"bench:   {args.label:<22} {args.column:<11} {row['wall']:8.2f} s  cpu {row['cpu']:7.2f} s  "
       f"pss {row['pss'] / 1024:6.1f} MiB  processes {processes:3d}  nodes' cpu {row['server']:7.2f} s  "
-      f"others {row['others']:.1f} cores{said}", file=sys.stderr)
+      f"others {row['others']:.1f} cores{jump}{said}", file=sys.stderr)
 if problem:
     with open(args.out + ".err", errors="replace") as file:
         for line in file.read().splitlines()[:5]:

@@ -31,6 +31,7 @@ def least(label, column):
         return None
     row = {key: min(run[key] for run in good) for key in ("wall", "cpu", "pss", "server")}
     row["all"] = min(run["cpu"] + run["server"] for run in good)
+    row["jump"] = max(run.get("jump", 0) for run in good)
     row["processes"] = max(run["processes"] for run in good)
     row["scale"] = good[0]["scale"]
     row["spread"] = max(run["wall"] for run in good) / row["wall"]
@@ -57,6 +58,8 @@ for column in columns:
     server = any(row and row["server"] for row in rows.values())
     header = [names.get(column, column), "wall s", f"x {args.reference}", "controller CPU s", f"x {args.reference}",
               "peak memory MiB", "processes"] + (["nodes' CPU s", "all CPU s", f"x {args.reference}"] if server else []) + ["worst/best wall"]
+    jump = any("jump" in run for run in runs)
+    header += ["connections at the jump host"] if jump else []
     lines = []
     for label, row in rows.items():
         if row is None:
@@ -69,7 +72,7 @@ for column in columns:
 
         lines.append([label, f"{row['wall']:.2f}", ratio("wall"), f"{row['cpu']:.2f}", ratio("cpu"),
                       f"{row['pss'] / 1024:.0f}", f"{row['processes']}"]
-                     + ([f"{row['server']:.1f}", f"{row['all']:.1f}", ratio("all")] if server else []) + [f"{row['spread']:.2f}"])
+                     + ([f"{row['server']:.1f}", f"{row['all']:.1f}", ratio("all")] if server else []) + [f"{row['spread']:.2f}"] + ([str(row["jump"])] if jump else []))
     table(header, lines)
     print()
 count = max(sum(1 for run in runs if (run["label"], run["column"]) == (label, column))
