@@ -3,6 +3,7 @@
 pub mod haul;
 pub mod ssh_check;
 pub mod store;
+pub mod sudoers;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,6 +37,7 @@ Examples:
   ringhaul verify                                       prove that links appear, on every node
   ringhaul ship --to /mnt/nas/cassandra                 store every set of every node
   ringhaul clean --to /mnt/nas/cassandra                remove from the nodes what is stored
+  ringhaul sudoers audit ship clean > f; visudo -cf f   what the nodes' sudo must allow
 
 Exit codes:
     0  all enabled and aligned; all done; all proven
@@ -71,6 +73,8 @@ pub enum Verb {
     Store(store::Store),
     /// Go the way to a node step by step: settings, host keys, login, and what to do about a fault
     SshCheck(ssh_check::SshCheck),
+    /// Print the lines that sudoers of the nodes needs for what verbs run there, and no more
+    Sudoers(sudoers::Sudoers),
     /// Print completions for a shell
     Completions {
         /// The shell.

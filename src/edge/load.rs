@@ -69,6 +69,12 @@ pub(super) fn optional(file: Option<&Path>, ssh: &cli::Ssh) -> Result<Option<Inv
     Ok(inventory)
 }
 
+/// Whether there is an inventory that is taken when none is named.
+pub(super) fn has_usual_inventory() -> bool {
+    std::env::var_os(INVENTORY_VARIABLE).is_some_and(|name| !name.is_empty())
+        || Path::new(DEFAULT_INVENTORY).exists()
+}
+
 fn default_inventory() -> Result<PathBuf, Fault> {
     if let Some(named) = std::env::var_os(INVENTORY_VARIABLE).filter(|name| !name.is_empty()) {
         return Ok(named.into());

@@ -19,6 +19,7 @@ mod session;
 mod signals;
 mod ssh_check;
 mod store;
+mod sudoers;
 mod targets;
 mod terminal;
 
@@ -79,6 +80,7 @@ async fn run_verb(cli: Cli, is_nagios: bool) -> Exit {
             Verb::Resume(options) => runs::resume(options).await,
             Verb::SshCheck(options) => ssh_check::run(options).await,
             Verb::Store(options) => store::run(options).await,
+            Verb::Sudoers(options) => sudoers::run(options).await,
             Verb::Completions { shell } => {
                 let mut text = Vec::new();
                 clap_complete::generate(shell, &mut Cli::command(), "ringhaul", &mut text);

@@ -17,6 +17,7 @@ pub use keys::known_keys;
 pub use problem::{InventoryError, Problem};
 pub use render::{Draft, DraftError, DraftNode, render};
 pub use rights::{Method, PasswordOf, Rights};
+pub use words::account;
 
 use crate::node::Endpoint;
 

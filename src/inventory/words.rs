@@ -79,7 +79,10 @@ pub(super) fn user(name: &str) -> Result<(), &'static str> {
 
 /// Returns what was expected when `name` is no account of a node: it stands in a command's text
 /// and in lines for sudoers, where nothing of it may be read as anything else.
-pub(super) fn account(name: &str) -> Result<(), &'static str> {
+///
+/// # Errors
+/// What was expected.
+pub fn account(name: &str) -> Result<(), &'static str> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.is_empty() || name.starts_with('-') || !name.chars().all(is_plain) {
         Err("an account's name of letters, digits, '.', '-' and '_'")

@@ -10,6 +10,7 @@ pub mod door;
 pub mod endpoint;
 pub mod lock;
 pub mod openssh;
+pub mod programs;
 pub mod proof;
 pub mod recorder;
 pub mod refusal;

@@ -13,4 +13,5 @@ pub mod run_json;
 pub mod run_table;
 pub mod ssh_check;
 pub mod store;
+pub mod sudoers;
 pub mod table;

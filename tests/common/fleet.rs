@@ -11,7 +11,7 @@ use std::time::Duration;
 use ringhaul::cassandra::fact::Fact;
 use ringhaul::cassandra::ring::Ring;
 use ringhaul::fleet::{Fleet, Row};
-use ringhaul::inventory::{NodeSpec, Paths, Sudo};
+use ringhaul::inventory::{Jmx, NodeSpec, Paths, Sudo};
 use ringhaul::node::lock::Terms;
 use ringhaul::node::survey::Limits;
 use ringhaul::node::{Connect, Endpoint, NodeError};
@@ -103,11 +103,14 @@ impl Nodes {
     fn spec(&self, number: usize) -> NodeSpec {
         let tree = self.tree(number);
         let config = tree.config().to_str().unwrap().to_owned();
+        let has_sudo = tree.path("bin/sudo").exists();
         NodeSpec {
             // What the operator wrote, if anything.
             host_id: fs::read_to_string(tree.path("host-id")).ok(),
             paths: Paths { nodetool: None, config: Some(config), data: Vec::new() },
-            sudo: Sudo::Never,
+            // With a sudo of its own, all is asked of it.
+            sudo: if has_sudo { Sudo::Always } else { Sudo::Never },
+            jmx: Jmx { sudo: has_sudo, ..Jmx::default() },
             ..NodeSpec::at(Endpoint {
                 host: format!("n{number}"),
                 address: Some(format!("10.0.0.{number}")),

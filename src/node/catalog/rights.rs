@@ -1,6 +1,8 @@
 //! How a program of a command gets other rights than the account's: by words that stand before it,
 //! or by a variable that scripts read, because with a password the words are made on the node.
 
+use std::time::Duration;
+
 use crate::inventory::{NodeSpec, PasswordOf, Rights, Sudo};
 use crate::node::Command;
 
@@ -43,4 +45,16 @@ pub(super) fn wanted(rights: &Rights, command: Command) -> Command {
 /// What stands before a command so that its scripts use these rights without a password.
 pub fn variable(rights: &Rights) -> [String; 2] {
     ["env".to_owned(), format!("{VARIABLE}={}", rights.words().join(" "))]
+}
+
+/// Where sudo usually looks for programs (`secure_path`), in its order.
+const FIND_PATHS: &str = concat!(
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; ",
+    "for p in \"$@\"; do echo $p $(command -v $p); done",
+);
+
+/// Asks where these programs lie: a line each, the name and the path.
+pub fn paths(programs: &[&str], limit: Duration) -> Command {
+    let before = ["sh", "-c", FIND_PATHS, "sh"];
+    Command::new(before.iter().chain(programs).copied(), limit)
 }
