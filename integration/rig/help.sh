@@ -26,7 +26,8 @@ Several labs live side by side under different names. A lab stays until 'down'.
   --disk MB                data on a small disk (100 or more) of its own, which the fault disk-full can fill
   --user NAME              the SSH user (ops), its groups only its own
   --sudo HOW               nopasswd (default), password (it is 'lab-secret'), denied (not in sudoers),
-                           none (sudo is not installed), root (the SSH user is root)
+                           none (sudo is not installed), root (the SSH user is root). With \$RINGHAUL_BIN, the program,
+                           nopasswd and password are what its \`ringhaul sudoers\` prints, else sudo for all
   --ssh-port P, --jmx-port P
   --ipv6                   nodes have IPv6 addresses only (${NET6}11 …)
   --yaml 'key: value'      a line for cassandra.yaml of all nodes, in the place of the same key (repeatable)

@@ -91,12 +91,19 @@ CONF
   cp "$NODE"/hostkeys/ssh_host_* "$1/etc/ssh/"
 }
 
+# What the account may by sudo is what ringhaul itself prints, and no more; all of it where no program is there to print it.
 write_sudo() {
-  local rule=
+  local rule='' only=${C_SUDO_ONLY:-ALL}
   case $C_SUDO in
-    nopasswd) rule="$C_USER ALL=(ALL:ALL) NOPASSWD: ${C_SUDO_ONLY:-ALL}" ;;
-    password) rule="$C_USER ALL=(ALL:ALL) ${C_SUDO_ONLY:-ALL}" ;;
+    nopasswd) rule="$C_USER ALL=(ALL:ALL) NOPASSWD: $only" ;;
+    password) rule="$C_USER ALL=(ALL:ALL) $only" ;;
   esac
+  if [ -n "${RINGHAUL_BIN:-}" ] && [ -n "$rule" ] && [ "$only" = ALL ]; then
+    local options=(--user "$C_USER")
+    [ "$C_SUDO" != password ] || options+=(--password)
+    [ "$C_JMX_AUTH" = 0 ] || options+=(--nodetool)
+    rule=$(cd / && env -u RINGHAUL_INVENTORY "$RINGHAUL_BIN" sudoers "${options[@]}") || die "$RINGHAUL_BIN sudoers failed"
+  fi
   # No word to a mail program when somebody may not: there is none.
   printf '%s\n' 'Defaults env_reset,!mail_no_user,!mail_badpass' \
     'Defaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"' 'root ALL=(ALL:ALL) ALL' "$rule" >"$1/etc/sudoers"

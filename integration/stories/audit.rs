@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::lab::{self, Lab, Plan, row};
+use super::lab::{self, Lab, Plan, QUICK, row};
 use super::truth::{self, Made};
 
 /// Two data centres, three racks in the first of names, four layouts, all four verdicts, and two
@@ -193,6 +193,41 @@ fn a_node_without_sudo_rights_keeps_its_verdict_and_its_files_are_unknown() {
         let why = row["unknown"]["backups"].as_str().unwrap_or_default();
         let word = if node == 4 { "sudo asks for a password" } else { "sudo" };
         assert!(why.contains(word), "why the backups of node {node} are unknown: '{why}'");
+    }
+}
+
+#[test]
+fn a_password_for_sudo_from_a_descriptor_shows_the_files_and_stands_nowhere() {
+    let lab = ODD.turn();
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let inventory = std::fs::read_to_string(lab.path("inventory.yaml")).expect("an inventory");
+    assert!(inventory.contains("\ndefaults:\n"), "{inventory}");
+    let text = inventory.replace("\ndefaults:\n", "\ndefaults:\n  become: {password: ask}\n");
+    std::fs::write(at("inventory.yaml"), text).expect("an inventory");
+    let shown = |name: &str| at(name).display().to_string();
+    let (file, transcript) = (shown("inventory.yaml"), shown("transcript"));
+    let audit = [&["audit", "--json", "-i", &file, "--transcript", &transcript][..]].concat();
+    for (secret, backups) in [("lab-secret", true), ("lab-wrong-one", false)] {
+        std::fs::write(at("secret"), format!("{secret}\n")).expect("a secret");
+        let arguments = [&audit[..], &QUICK, &["--become-password-fd", "3"]].concat();
+        let ended = lab.ringhaul_reading(&at("secret"), &arguments);
+        let found = lab::parsed(&ended);
+        let node = row(&found, 4);
+        assert_eq!(node["backups"].is_null(), !backups, "{node:#}");
+        // The others want none, and are not bothered.
+        assert_eq!(row(&found, 1)["verdict"], "enabled", "{found:#}");
+        if !backups {
+            let why = node.to_string();
+            assert!(why.contains("sudo took the password for wrong"), "{node:#}");
+        }
+        for text in [&ended.stdout, &ended.stderr] {
+            assert!(!text.contains(secret), "{text}");
+        }
+        for entry in std::fs::read_dir(at("transcript")).expect("transcripts") {
+            let text = std::fs::read(entry.expect("an entry").path()).expect("a transcript");
+            assert!(!String::from_utf8_lossy(&text).contains(secret));
+        }
     }
 }
 

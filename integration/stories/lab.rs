@@ -134,6 +134,8 @@ impl Lab {
     pub(crate) fn run(&self, command: &str, arguments: &[&str], limit: Duration) -> Ended {
         let mut ring = Command::new(ring());
         ring.args([command, "--lab", &self.name]).args(arguments);
+        // The nodes' sudo allows what this program says that it needs.
+        ring.env("RINGHAUL_BIN", env!("CARGO_BIN_EXE_ringhaul"));
         Running::start(&mut ring).end(limit)
     }
 
@@ -196,6 +198,15 @@ impl Lab {
         // The rig names the lab's inventory for people; a story names it itself, or none.
         command.args(["run", "--lab", &self.name, "--", "env", "-u", "RINGHAUL_INVENTORY"]);
         Running::start(command.arg(env!("CARGO_BIN_EXE_ringhaul")).args(arguments))
+    }
+
+    /// Runs ringhaul on the lab's controller with the file as its descriptor 3.
+    #[track_caller]
+    pub(crate) fn ringhaul_reading(&self, file: &Path, arguments: &[&str]) -> Ended {
+        let mut command = Command::new(ring());
+        let script = format!("exec \"$@\" 3<'{}'", file.display());
+        command.args(["run", "--lab", &self.name, "--", "sh", "-c", &script, "sh"]);
+        Running::start(command.arg(env!("CARGO_BIN_EXE_ringhaul")).args(arguments)).end(AUDIT)
     }
 
     /// Audits the lab's inventory with `QUICK` limits; returns the JSON, and how it ended.

@@ -120,7 +120,7 @@ fn without_sudo_or_room_a_node_is_refused_with_the_reason() {
     {
         let _mended = Mended(&lab, "cp -p /root/sudoers.before /etc/sudoers");
         lab.on(BROKEN, "cp -p /etc/sudoers /root/sudoers.before");
-        lab.on(BROKEN, "sed -i 's/NOPASSWD: ALL/PASSWD: ALL/' /etc/sudoers");
+        lab.on(BROKEN, "sed -i 's/NOPASSWD: //' /etc/sudoers");
         assert_refused(&lab, &runs, &["sudo asks for a password", YAML]);
         lab.on(BROKEN, "sed -i '/^ops /d' /etc/sudoers");
         // Whether the account may ever, sudo does not say without a password.
