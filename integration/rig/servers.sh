@@ -3,7 +3,7 @@
 
 # What the tests of the SSH door start (tests/sshd_matrix.rs). A release that the mirror has no longer is told and left out.
 SERVER_SUITES='bullseye bookworm trixie'
-SERVER_PACKAGES='openssh-server dropbear-bin bash dash fish tcsh coreutils findutils grep sed mawk procps util-linux gzip locales'
+SERVER_PACKAGES='openssh-server dropbear-bin bash dash fish tcsh coreutils findutils grep sed mawk procps util-linux gzip locales login'
 
 # Where apt gets Debian itself from. A machine whose lists were cleared away does not know before an update.
 debian_mirror() {

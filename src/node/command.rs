@@ -128,15 +128,34 @@ impl fmt::Debug for Command {
     }
 }
 
-/// Returns `word` quoted for a POSIX shell; fish and csh read the same text alike as long as it
-/// holds no quote, backslash, newline or `!`, which no word of the catalogue does.
+/// Returns `word` quoted so that POSIX shells, csh and fish read it alike, as long as it holds no
+/// newline, which no word of the catalogue does.
+///
+/// csh looks for its history even between single quotes, and fish knows the backslash there. What
+/// they read differently stands outside of quotes, behind a backslash.
 fn quoted(word: &str) -> Cow<'_, str> {
+    if let Ok(Cow::Borrowed(plain)) = shlex::try_quote(word) {
+        return Cow::Borrowed(plain);
+    }
+    let mut text = String::with_capacity(word.len() + 2);
+    let mut is_open = false;
     // A NUL cannot be passed in an argv at all, so a word is refused for it where it comes in;
     // were one to get here, what is left without it is quoted like any other word.
-    match shlex::try_quote(word) {
-        Ok(quoted) => quoted,
-        Err(_) => Cow::Owned(quoted(&word.replace('\0', "")).into_owned()),
+    for c in word.chars().filter(|&c| c != '\0') {
+        let stands_alone = matches!(c, '\'' | '\\' | '!');
+        if is_open == stands_alone {
+            text.push('\'');
+            is_open = !is_open;
+        }
+        if stands_alone {
+            text.push('\\');
+        }
+        text.push(c);
     }
+    if is_open {
+        text.push('\'');
+    }
+    if text.is_empty() { Cow::Borrowed("''") } else { Cow::Owned(text) }
 }
 
 #[cfg(test)]
@@ -149,5 +168,20 @@ mod tests {
             .with_stdin(b"secret".as_slice());
         assert_eq!(command.to_string(), "find '/a b' '*/x'");
         assert!(!format!("{command:?}").contains("secret"));
+    }
+
+    #[test]
+    fn what_shells_read_differently_stands_outside_of_quotes() {
+        for (word, text) in [
+            ("", "''"),
+            ("/a.b-c_1", "/a.b-c_1"),
+            ("it's", r"'it'\''s'"),
+            ("!", r"\!"),
+            ("a!b\\c d", r"'a'\!'b'\\'c d'"),
+            ("$x\0", "'$x'"),
+            ("\0", "''"),
+        ] {
+            assert_eq!(quoted(word), text, "{word:?}");
+        }
     }
 }

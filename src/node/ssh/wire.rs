@@ -139,8 +139,35 @@ mod tests {
     #[test]
     fn every_login_shell_reads_the_text_alike() {
         let words = [
-            "printf", "%s|", "a b", "*", "$HOME", "`id`", "a;b", "x=y", "=ls", "~", "#c", "-n",
-            "{a,b}", "[x]", "?", "(", "<", "&", "|", "%", "\"", "^", "\u{e9}", "",
+            "printf",
+            "%s|",
+            "a b",
+            "*",
+            "$HOME",
+            "`id`",
+            "a;b",
+            "x=y",
+            "=ls",
+            "~",
+            "#c",
+            "-n",
+            "{a,b}",
+            "[x]",
+            "?",
+            "(",
+            "<",
+            "&",
+            "|",
+            "%",
+            "\"",
+            "^",
+            "\u{e9}",
+            "",
+            "a!x",
+            "it's",
+            "back\\slash",
+            "!",
+            "\\!'",
         ];
         let command = Command::new(words, Duration::from_secs(1));
         let want = words[2..].iter().map(|word| format!("{word}|")).collect::<String>();
