@@ -5,6 +5,7 @@
 //! said, or a failure when RINGHAUL_ALL_SERVERS is set.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
+#![allow(clippy::print_stdout, reason = "the harness keeps the times, and shows them when asked")]
 
 #[path = "sshd_matrix/algorithms.rs"]
 mod algorithms;

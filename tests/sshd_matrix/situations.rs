@@ -1,7 +1,10 @@
 //! What servers are set up to do: forced commands, banners, few sessions, several logins.
 
-use super::servers::{Program, Setup};
-use super::{Cell, Want, matrix};
+use ringhaul::node::ssh::{Options, Ssh};
+use ringhaul::node::{Connect, Node, NodeError};
+
+use super::servers::{Program, Server, Setup};
+use super::{Cell, Place, Want, command, matrix, runtime, servers};
 
 const fn lines<'a>(name: &'a str, lines: &'a str, want: Want) -> Cell<'a> {
     Cell { name, setup: Setup { lines, ..Setup::PLAIN }, want, ..Cell::PLAIN }
@@ -91,4 +94,39 @@ fn situations_of_bookworm_are_told_as_they_are() {
 #[test]
 fn situations_of_trixie_are_told_as_they_are() {
     matrix("trixie", CELLS);
+}
+
+#[test]
+fn a_host_key_that_is_exchanged_in_the_middle_of_a_run_is_refused_and_nobody_logs_in() {
+    if !servers::is_here("bookworm") {
+        return;
+    }
+    let Place { home, server } = Place::of(&Cell::PLAIN);
+    let ours = Ssh::new(Options {
+        config_file: Some(home.path("config")),
+        accept_new_host_keys: true,
+        ..home.options()
+    });
+    let ours = ours.unwrap();
+    let (runtime, endpoint) = (runtime(), Place::endpoint());
+    runtime.block_on(async {
+        let node = ours.connect(&endpoint).await.unwrap();
+        assert_eq!(node.run(&command(&["echo", "x"])).await.unwrap().stdout, b"x\n");
+    });
+    let port = server.port;
+    drop(server);
+    let authorized = std::fs::read_to_string(home.path("authorized_keys")).unwrap();
+    let server = Server::at(&Setup::PLAIN, &authorized, port);
+    let place = Place { home, server };
+    // By who has read known_hosts before, and by who reads it now.
+    for ours in [ours, place.ours()] {
+        let error = runtime.block_on(ours.connect(&endpoint)).unwrap_err();
+        let NodeError::HostKey { problem, fix } = &error else { panic!("{error:?}") };
+        assert!(problem.contains("has changed"), "{problem}");
+        assert!(fix.contains("ssh-keygen -R"), "{fix}");
+    }
+    let (printed, said) = place.ssh("echo reached");
+    assert!(printed.is_empty() && said.contains("HAS CHANGED"), "{printed:?} {said:?}");
+    let log = place.server.log();
+    assert!(!log.contains("publickey") && !log.contains(" for ops"), "{log}");
 }
