@@ -128,7 +128,10 @@ impl Sshd {
         }
         let path = |name: &str| dir.path().join(name).display().to_string();
         let mut config = format!(
-            "ListenAddress 0.0.0.0\nPort {port}\nPidFile none\nUsePAM no\nStrictModes no\n\
+            // Told that it is no login shell, bash leaves out ~/.bashrc, which is whatever the
+            // machine's user has there: seconds, and locks that a killed session leaves behind.
+            "SetEnv SHLVL=2\n\
+             ListenAddress 0.0.0.0\nPort {port}\nPidFile none\nUsePAM no\nStrictModes no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nUseDNS no\n\
              LogLevel VERBOSE\nAuthorizedKeysFile {}\n",
             home.path("authorized_keys").display(),
