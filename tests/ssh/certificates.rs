@@ -187,10 +187,11 @@ impl Shown {
     /// Whether `ssh` goes on after the host key.
     fn by_ssh(&self, options: &[String]) -> bool {
         let mut command = Command::new("ssh");
-        command.args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentityAgent=none"]);
+        command.args(["-F", "none", "-o", "BatchMode=yes", "-o", "PubkeyAuthentication=no"]);
         command.args(["-o", "GlobalKnownHostsFile=/dev/null", "-o", "UpdateHostKeys=no"]);
         command.args(["-o", &format!("UserKnownHostsFile={}", text(&self.home.known_hosts()))]);
-        command.args(["-i", text(&self.home.path(".ssh/id_ed25519"))]);
+        // The cheapest: it is asked dozens of times.
+        command.args(["-o", "KexAlgorithms=curve25519-sha256"]);
         for option in options {
             command.args(["-o", option]);
         }
@@ -199,7 +200,12 @@ impl Shown {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        done.status.success()
+        // It has nothing to log in with; that it tries says that the host key was good.
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        let (passed, stopped) =
+            (said.contains("Permission denied"), said.contains("Host key verification failed"));
+        assert!(passed != stopped, "{said}");
+        passed
     }
 
     async fn by_ringhaul(&self, lines: &str) -> Result<(), (String, String)> {

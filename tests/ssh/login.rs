@@ -180,6 +180,13 @@ async fn three_wrong_passphrases_are_enough_and_stay_secret() {
         assert!(!format!("{text}{ssh:?}").contains("hunter"));
     }
     assert_eq!(asked.load(Ordering::SeqCst), 3);
+    // A descriptor says the same for ever.
+    let (ask, asked) = answers(&["hunter1"; 9]);
+    let mut options = home.options();
+    options.ask = Some(ask);
+    let text = tried(Ssh::new(options).unwrap().connect(&sshd.endpoint()).await.unwrap_err());
+    assert!(text.contains(": the passphrase was wrong; no key to offer"), "{text}");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
     // Nobody can be asked.
     let text = tried(home.ssh().connect(&sshd.endpoint()).await.unwrap_err());
     assert!(text.contains("id_ed25519 is encrypted and not in the agent: use ssh-add"), "{text}");

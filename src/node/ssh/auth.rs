@@ -1,11 +1,13 @@
 //! Logs in: public keys first, then what the inventory allows, in its order.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use russh::client::{AuthResult, Handle};
 use russh::keys::HashAlg;
+use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::{MethodKind, MethodSet};
 use tokio::net::UnixStream;
@@ -85,17 +87,9 @@ async fn offers_for(
 ) -> Result<Vec<Offer>, NodeError> {
     let files = keyring.files(settings);
     let listed = match &settings.agent {
-        Some(socket) => keyring.agent(socket).await.unwrap_or_else(|why| {
-            notes.push(why);
-            Vec::new()
-        }),
+        Some(socket) => listed(socket, keyring, notes).await,
         None => Vec::new(),
     };
-    if let Some(socket) = settings.agent.as_ref().filter(|_| notes.is_empty() && listed.is_empty())
-    {
-        let socket = offers::shown(socket);
-        notes.push(format!("the agent at {socket} holds no keys; it may be locked (ssh-add -X)"));
-    }
     check_files(settings, &files, &listed)?;
     let now = certificates::now();
     let agent = offers::usable(listed, now, notes);
@@ -107,6 +101,27 @@ async fn offers_for(
         can_ask: keyring.can_ask(),
     };
     Ok(order(settings, &stock, notes))
+}
+
+/// Returns the keys of the agent, and notes what is wrong with it.
+async fn listed(socket: &Path, keyring: &Keyring, notes: &mut Vec<String>) -> Vec<AgentIdentity> {
+    let agent = offers::shown(socket);
+    match keyring.agents.held(socket).await {
+        Err(why) => notes.push(why),
+        Ok(held) if held.identities.is_empty() && held.odd == 0 => {
+            notes.push(format!("the agent at {agent} holds no keys; it may be locked (ssh-add -X)"))
+        }
+        Ok(held) => {
+            if held.odd > 0 {
+                notes.push(format!(
+                    "{} keys of the agent at {agent} are of unknown kinds",
+                    held.odd
+                ));
+            }
+            return held.identities;
+        }
+    }
+    Vec::new()
 }
 
 /// One login under way.
@@ -273,8 +288,10 @@ impl Login<'_> {
         }
         let methods = self.remaining.iter().flat_map(|set| set.iter()).map(<&str>::from);
         let methods = methods.collect::<Vec<_>>().join(", ");
-        if too_many {
+        if too_many && self.offered > 0 {
             tried.push_str("; too many keys were offered: set identity_file, or IdentitiesOnly");
+        } else if too_many {
+            tried.push_str("; the server hung up after as many tries as it allows");
         } else if !methods.is_empty() {
             let start = if tried.is_empty() { "" } else { "; " };
             let _ = write!(tried, "{start}the server takes {methods}{}", self.way_in());

@@ -1,17 +1,13 @@
-//! The operator's keys: files, passphrases, agents. Each is read or asked for once for the fleet.
+//! The operator's keys: files and their passphrases. Each is read or asked for once for the fleet.
 
 use std::collections::HashMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::AgentClient;
 use russh::keys::{Algorithm, PrivateKey, PublicKey, decode_secret_key};
-use tokio::net::UnixStream;
-use tokio::time::{Instant, timeout};
 
+use super::agents::Agents;
 use super::passwords::{Asking, PROMPT_FAILED, Passwords};
 use super::settings::Settings;
 use crate::node::secret::{Ask, ExposeSecret, Question, SecretString};
@@ -23,32 +19,16 @@ const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 /// Passphrases that may be wrong before the key is given up, as OpenSSH.
 const TRIES: usize = 3;
 
-/// How long an agent may take to list its keys.
-const AGENT_LIMIT: Duration = Duration::from_secs(5);
-
-/// How long a list of an agent is good for: for a fleet that starts at once, not for keys that
-/// come and go in a run.
-const LIST_FRESH: Duration = Duration::from_secs(1);
-
-/// How long an agent that did not answer is left alone; a fleet would wait for it again and again.
-const HUNG_FOR: Duration = Duration::from_secs(60);
-
 /// A key larger than this is none.
 const LARGEST_KEY: u64 = 1024 * 1024;
 
 pub(super) struct Keyring {
     home: PathBuf,
     files: Mutex<HashMap<PathBuf, Arc<KeyFile>>>,
-    agents: Mutex<HashMap<PathBuf, Agent>>,
+    pub(super) agents: Agents,
     pub(super) asking: Asking,
     pub(super) passwords: Passwords,
 }
-
-/// An agent's list, until when it is good, and the lock of those who want it.
-type Agent = Arc<tokio::sync::Mutex<Option<(Listed, Instant)>>>;
-
-/// The keys of an agent, or why there are none.
-type Listed = Result<Vec<AgentIdentity>, String>;
 
 /// A key file, read.
 pub(super) struct KeyFile {
@@ -77,7 +57,7 @@ impl Keyring {
         Self {
             home,
             files: Mutex::default(),
-            agents: Mutex::default(),
+            agents: Agents::default(),
             passwords: Passwords::new(asking.clone()),
             asking,
         }
@@ -95,34 +75,6 @@ impl Keyring {
         }
         let folder = self.home.join(".ssh");
         DEFAULT_FILES.iter().map(|name| file(folder.join(name))).collect()
-    }
-
-    /// Returns the keys an agent holds, asked for once by all who want them at once.
-    pub(super) async fn agent(&self, socket: &Path) -> Listed {
-        let agent = self.agent_of(socket);
-        let mut agent = agent.lock().await;
-        if let Some((listed, until)) = &*agent
-            && Instant::now() < *until
-        {
-            return listed.clone();
-        }
-        let (listed, fresh) = match timeout(AGENT_LIMIT, list(socket)).await {
-            Ok(Ok(listed)) => (Ok(listed), LIST_FRESH),
-            Ok(Err(why)) => (Err(why), Duration::ZERO),
-            Err(_) => (Err(no_agent(socket, &"it does not answer")), HUNG_FOR),
-        };
-        *agent = Some((listed.clone(), Instant::now() + fresh));
-        listed
-    }
-
-    /// Forgets an agent's list: it could not do what the list promised.
-    pub(super) async fn forget_agent(&self, socket: &Path) {
-        *self.agent_of(socket).lock().await = None;
-    }
-
-    fn agent_of(&self, socket: &Path) -> Agent {
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(agents.entry(socket.to_path_buf()).or_default())
     }
 
     /// Returns whether somebody can be asked for a passphrase.
@@ -270,20 +222,6 @@ fn is_known_pem(text: &str) -> bool {
 fn open_to_others(meta: &std::fs::Metadata) -> bool {
     let ours = std::fs::metadata("/proc/self").map_or(meta.uid(), |own| own.uid());
     meta.uid() == ours && meta.permissions().mode() & 0o077 != 0
-}
-
-/// Connects to an agent.
-pub(super) async fn agent(socket: &Path) -> Result<AgentClient<UnixStream>, String> {
-    AgentClient::connect_uds(socket).await.map_err(|error| no_agent(socket, &error))
-}
-
-async fn list(socket: &Path) -> Listed {
-    let mut agent = agent(socket).await?;
-    agent.request_identities().await.map_err(|error| no_agent(socket, &error))
-}
-
-fn no_agent(socket: &Path, why: &dyn std::fmt::Display) -> String {
-    one_line(format!("no agent at {}: {why}", socket.display()).as_bytes(), 200)
 }
 
 #[cfg(test)]

@@ -97,6 +97,36 @@ fn a_port_has_its_own_lines_and_falls_back_to_the_host() {
 }
 
 #[test]
+fn an_authority_is_found_by_every_name_of_the_host_and_is_no_host_key() {
+    let found = |file: &str, names: &Names| find(parse(file, Path::new("kh")).iter(), names);
+    let at_port = Names::of("node1", 2222);
+    for (line, names) in [
+        (format!("@cert-authority node1 {A}"), node1()),
+        (format!("@cert-authority\t*,!node2 {A} comment"), node1()),
+        (format!("@cert-authority node1 {A}"), at_port.clone()),
+        (format!("@cert-authority node1 {A}\n[node1]:2222 {B}"), at_port.clone()),
+        (format!("@cert-authority [node1]:2222 {A}"), at_port.clone()),
+        (format!("@cert-authority [::1]:2200 {A}"), Names::of("::1", 2200)),
+        (format!("@cert-authority the-alias {A}"), Names::alias("The-Alias")),
+        (format!("@cert-authority {}", line("node1", &key(A), Some([3; 20])).unwrap()), node1()),
+    ] {
+        let found = found(&line, &names);
+        assert!(found.has_authority() && found.is_authority(&key(A)), "{line}");
+        assert!(!found.is_authority(&key(B)) && found.any_authority().is_some(), "{line}");
+        assert_ne!(found.verdict(&key(A)), Verdict::Known, "{line}");
+    }
+    for line in [format!("@cert-authority node2 {A}"), format!("node1 {A}"), String::new()] {
+        assert!(!found(&line, &node1()).is_authority(&key(A)), "{line}");
+    }
+    // A key on file under the host's own name keeps its verdict.
+    let both = format!("[node1]:2222 {B}\n@cert-authority node1 {A}");
+    assert_eq!(found(&both, &at_port).verdict(&key(B)), Verdict::Known);
+    // One that is revoked may be an authority's: the host has to show its certificate.
+    let revoked = found(&format!("@revoked * {A}"), &node1());
+    assert!(revoked.has_authority() && revoked.revoked(&key(A)) == Some(at(1)));
+}
+
+#[test]
 fn types_on_file_are_those_of_the_host() {
     let entries = parse(&format!("node1 {E}\nnode2 {A}\n@revoked node1 {A}\n"), Path::new("kh"));
     assert_eq!(find(entries.iter(), &node1()).types(), [key(E).algorithm()]);

@@ -3,8 +3,11 @@
 //! What is measured about russh, and why the settings are what they are, stands beside the
 //! constants. The module reads top down: [`Ssh`] settles how a host is reached (`settings`,
 //! `config`), makes the line (`line`, `jump`), judges the host key (`host_keys`,
-//! `known_hosts`), logs in (`auth`, `keys`) and hands out an [`SshNode`] (`exec`, `wire`).
+//! `known_hosts`, `revoked`, `certificates`), logs in (`auth`: with keys in `pubkey`, `offers`,
+//! `keys` and `agents`; with what the operator knows in `interactive` and `passwords`) and hands
+//! out an [`SshNode`] (`exec`, `wire`).
 
+mod agents;
 mod algorithms;
 mod auth;
 mod certificates;

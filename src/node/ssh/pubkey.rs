@@ -13,9 +13,10 @@ use russh::{AgentAuthError, MethodKind, Signer};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 
+use super::agents;
 use super::auth::{Login, Step, timed};
 use super::certificates::{is_listed, other_names};
-use super::keys::{self, KeyFile};
+use super::keys::KeyFile;
 use super::offers::{By, Offer, print, shown};
 use super::signers::{ByAgent, ByKey, Probe, Probed};
 use crate::node::NodeError;
@@ -117,7 +118,7 @@ impl Login<'_> {
     /// Has the agent asked anew by the next login: what it listed it cannot do.
     async fn forget_agent(&self) {
         if let Some(socket) = &self.settings.agent {
-            self.keyring.forget_agent(socket).await;
+            self.keyring.agents.forget(socket).await;
         }
     }
 
@@ -132,7 +133,7 @@ impl Login<'_> {
         };
         let binding = self.binding.as_ref();
         let connect = async {
-            let mut agent = keys::agent(socket).await?;
+            let mut agent = agents::connect(socket).await?;
             if let Some(binding) = binding {
                 let _ = agent.bind_session(binding, false).await;
             }
