@@ -73,8 +73,13 @@ async fn verbs_that_look_ask_sudo_for_what_the_table_says() {
     let nodes = recorded();
     let limits = Limits { nodetool: Duration::from_secs(20), files: Duration::from_secs(60) };
     let (specs, door) = (nodes.specs(), Arc::new(nodes.door()));
-    let order =
-        Order { nodes: specs.clone(), ring: RingFrom::Ask(specs.clone()), in_flight: 1, limits };
+    let order = Order {
+        nodes: specs.clone(),
+        ring: RingFrom::Ask(specs.clone()),
+        in_flight: 1,
+        per_jump: None,
+        limits,
+    };
     let (events, _) = mpsc::unbounded_channel();
     let (_stop, stopped) = watch::channel(false);
     let result = audit(Arc::clone(&door), order, events, stopped).await;
