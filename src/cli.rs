@@ -479,6 +479,10 @@ pub struct Ssh {
     /// Take in the keys of hosts that are not known yet; changed keys are refused all the same
     #[arg(long)]
     pub accept_new_host_keys: bool,
+    /// Run the commands of `Match exec` in ssh_config, on this machine
+    #[arg(long)]
+    #[serde(default)]
+    pub allow_match_exec: bool,
     /// How long to wait for a connection [default: ConnectTimeout of ssh_config, or 10s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub connect_timeout: Option<Duration>,

@@ -239,6 +239,8 @@ pub(super) fn door(ssh: &cli::Ssh, ask: Option<Ask>) -> Result<Door, Fault> {
     let options = ssh::Options {
         config_file: ssh.ssh_config.clone(),
         accept_new_host_keys: ssh.accept_new_host_keys,
+        allow_match_exec: ssh.allow_match_exec,
+        notice: Some(std::sync::Arc::new(|text: &str| warn(text))),
         connect_timeout: ssh.connect_timeout,
         ask,
         ..ssh::Options::default()

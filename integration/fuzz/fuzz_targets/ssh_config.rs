@@ -31,7 +31,11 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     if text.lines().any(leaves_the_folder) {
         return Corpus::Reject;
     }
-    if let Ok(said) = twice(|| ask_ssh_config(&text, home(), &host)) {
+    // A `Match` looks at what was said before it: the second time that is more.
+    let once = text.to_lowercase().contains("match");
+    if let Ok(said) = twice(|| ask_ssh_config(&text, home(), &host))
+        && !once
+    {
         let doubled = ask_ssh_config(&format!("{text}\n{text}"), home(), &host);
         assert_eq!(doubled.as_deref(), Ok(said.as_str()), "the first value does not win");
     }

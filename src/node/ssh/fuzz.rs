@@ -5,9 +5,9 @@ use std::path::Path;
 use russh::keys::{HashAlg, PublicKey};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::algorithms::{Configs, Load};
+use super::algorithms::{Configs, Load, Wish};
 use super::channels::Goodbyes;
-use super::config::{self, Roots};
+use super::config::{self, Asked, Parser, Roots};
 use super::gate::Gate;
 use super::host_keys::HostKeys;
 use super::known_hosts::{self, Names, Verdict};
@@ -79,15 +79,18 @@ pub fn ask_known_hosts(text: &str, host: &str, port: u16, key: &HostKey) -> Told
 /// # Errors
 /// The first line that is not understood.
 pub fn ask_ssh_config(text: &str, home: &Path, host: &str) -> Result<String, String> {
-    let roots = Roots { home, include: home };
-    let rules =
-        config::parse(text, Path::new("config"), roots, 0).map_err(|odd| odd.to_string())?;
-    Ok(format!("{:?}", config::lookup(&rules, host)))
+    let roots = Roots { home, include: home, system: false };
+    let mut parser = Parser::new();
+    parser.add(text, Path::new("config"), roots).map_err(|fail| fail.to_string())?;
+    let ran = std::collections::HashMap::new();
+    let asked = Asked { host, user: None, port: None, local_user: "me", home, ran: &ran };
+    let said = config::lookup(&parser.done(), &asked).map_err(|fail| fail.to_string())?;
+    Ok(format!("{said:?}"))
 }
 
 /// Returns what was read of the output of `ssh -G`.
 pub fn read_ssh_g(printed: &str) -> String {
-    format!("{:?}", config::from_ssh(printed))
+    format!("{:?}", config::from_ssh(printed, ""))
 }
 
 /// Whether `text` matches the patterns.
@@ -127,7 +130,12 @@ where
     let options = Options::default();
     let settings = Settings::plain("node");
     let greeting = Greeting {
-        config: Configs::default().get(&[], Load::Control, &options),
+        config: Configs::default().get(&Wish {
+            known: &[],
+            certificate: false,
+            load: Load::Control,
+            settings: &settings,
+        })?,
         gate: Gate {
             found: known_hosts::find([].iter(), &settings.names()),
             settings: settings.into(),

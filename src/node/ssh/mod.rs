@@ -17,6 +17,7 @@ mod check;
 mod config;
 mod dial;
 pub(super) mod exec;
+mod explain;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod gate;
@@ -26,17 +27,20 @@ mod jump;
 mod keys;
 mod known_hosts;
 mod line;
+mod notices;
 mod offers;
 mod passwords;
 mod pattern;
 mod proxy;
 mod pubkey;
 mod reach;
+mod resolve;
 mod revoked;
 mod settings;
 mod signers;
 mod source;
 mod tokens;
+mod wanted;
 pub(super) mod wire;
 
 use std::path::PathBuf;
@@ -46,6 +50,8 @@ use std::time::Duration;
 pub(super) use check::check_by;
 pub use check::{Step, Told};
 pub use exec::SshNode;
+pub use explain::{Explained, Setting};
+pub use notices::Notice;
 pub(super) use settings::check_host;
 
 use super::secret::Ask;
@@ -60,6 +66,13 @@ const DEFAULT_PORT: u16 = 22;
 pub struct Options {
     /// An ssh_config to use in place of ~/.ssh/config and /etc/ssh/ssh_config; `none` for none.
     pub config_file: Option<PathBuf>,
+    /// Who reads ssh_config.
+    pub config_reader: ConfigReader,
+    /// Lets the commands of `Match exec` be run on this machine. Without it a host whose settings
+    /// hang on one is not reached.
+    pub allow_match_exec: bool,
+    /// Hears of directives that matter and are not followed, each once.
+    pub notice: Option<Notice>,
     /// Takes in the keys of unknown hosts, as OpenSSH's `StrictHostKeyChecking accept-new`.
     /// A changed or revoked key is refused all the same.
     pub accept_new_host_keys: bool,
@@ -82,10 +95,25 @@ pub struct Options {
     pub agent: Option<PathBuf>,
 }
 
+/// Who reads ssh_config.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ConfigReader {
+    /// Ourselves; the `ssh` program where only it understands a line.
+    #[default]
+    Auto,
+    /// Ourselves alone.
+    Own,
+    /// The `ssh` program alone.
+    Program,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             config_file: None,
+            config_reader: ConfigReader::default(),
+            allow_match_exec: false,
+            notice: None,
             accept_new_host_keys: false,
             connect_timeout: None,
             // A loaded node needs 1 or 2 s for its signature and reverse DNS up to 10.
@@ -106,6 +134,8 @@ impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Options")
             .field("config_file", &self.config_file)
+            .field("config_reader", &self.config_reader)
+            .field("allow_match_exec", &self.allow_match_exec)
             .field("accept_new_host_keys", &self.accept_new_host_keys)
             .field("connect_timeout", &self.connect_timeout)
             .field("handshake_timeout", &self.handshake_timeout)
@@ -159,6 +189,20 @@ impl Ssh {
                 options,
             }),
         })
+    }
+
+    /// Returns how `endpoint` would be reached, and where each of its settings comes from.
+    ///
+    /// # Errors
+    /// [`NodeError::Local`]: an ssh_config that cannot be read, a name that is none.
+    pub async fn explain(&self, endpoint: &Endpoint) -> Result<Explained, NodeError> {
+        self.shared.resolver.explain(endpoint).await
+    }
+
+    /// Returns what was to be said of directives that matter and are not followed, each once; the
+    /// next call returns what came since.
+    pub fn notices(&self) -> Vec<String> {
+        self.shared.resolver.notices.drain()
     }
 
     /// Waits until commands that were given up are told to end, at most `limit`.

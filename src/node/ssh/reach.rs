@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::algorithms::Load;
+use super::algorithms::{Load, Wish};
 use super::chance::about;
 use super::line::{Failed, Greeting, Line};
 use super::settings::{HostKeyChecking, Settings};
@@ -125,7 +125,12 @@ impl Shared {
         // The connecting is a ProxyCommand's own, so the time for it is added to the handshake's.
         let connecting = way.words.as_ref().map_or(Duration::ZERO, |_| settings.connect_timeout);
         let greeting = Greeting {
-            config: self.configs.get(&found.types(), wants_certificate, load, options),
+            config: self.configs.get(&Wish {
+                known: &found.types(),
+                certificate: wants_certificate,
+                load,
+                settings,
+            })?,
             gate: gate::Gate {
                 settings: Arc::clone(settings),
                 host_keys: Arc::clone(&self.host_keys),

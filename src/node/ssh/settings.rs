@@ -1,23 +1,17 @@
-//! Settles how one host is reached: the operator's settings, then ssh_config, then the defaults.
+//! How one host is reached, settled; `resolve` finds it out.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::process::Command as Process;
-use tokio::sync::OnceCell;
-
-use super::config::{Proxy, Said};
 use super::known_hosts::Names;
-use super::source::Source;
-use super::tokens::{Tokens, env_path, expand};
+pub(super) use super::resolve::Resolver;
+#[cfg(any(test, fuzzing))]
 use super::{DEFAULT_PORT, Options};
-use crate::node::{AuthMethod, Endpoint, NodeError};
+use crate::node::{AuthMethod, NodeError};
 use crate::text::one_line;
 
 /// Three SYNs of a lossy network take 7 s; clush and ansible give up at 10 to 15 s.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Characters of the longest name DNS knows, and some for an IPv6 zone.
 const LONGEST_HOST: usize = 300;
@@ -185,189 +179,6 @@ impl Settings {
     }
 }
 
-/// Settles how hosts are reached.
-#[derive(Debug)]
-pub(super) struct Resolver {
-    options: Arc<Options>,
-    home: PathBuf,
-    source: Source,
-    local_user: OnceCell<Result<String, NodeError>>,
-}
-
-impl Resolver {
-    pub(super) fn new(options: Arc<Options>, home: PathBuf) -> Self {
-        Self {
-            source: Source::new(Arc::clone(&options), home.clone()),
-            options,
-            home,
-            local_user: OnceCell::new(),
-        }
-    }
-
-    /// Returns how `endpoint` is reached.
-    ///
-    /// # Errors
-    /// [`NodeError::Local`]: a host name that is none, a config that cannot be read.
-    pub(super) async fn settle(&self, endpoint: &Endpoint) -> Result<Settings, NodeError> {
-        check_host(&endpoint.host)?;
-        let said = self.source.said(endpoint).await?;
-        let user = match endpoint.user.clone().or_else(|| said.user.clone()) {
-            Some(user) => user,
-            None => self.local_user().await?,
-        };
-        let name = endpoint.host.clone();
-        let host = match (&endpoint.address, &said.host_name) {
-            (Some(address), _) => address.clone(),
-            (None, Some(host_name)) => expand(host_name, &[('h', &name)])?,
-            (None, None) => name.clone(),
-        };
-        // As OpenSSH: the tokens and known_hosts see it in lower case.
-        let host = host.to_lowercase();
-        check_host(&host)?;
-        let port = endpoint.port.or(said.port).unwrap_or(DEFAULT_PORT);
-        // Rarely wanted, and it takes a process.
-        let local_user = if said.mentions("%u") { self.local_user().await? } else { String::new() };
-        let tokens = Tokens {
-            home: &self.home,
-            host: &host,
-            name: &name,
-            port: &port.to_string(),
-            user: &user,
-            alias: said.host_key_alias.as_deref().unwrap_or(&name),
-            local_user: &local_user,
-        };
-        let jumps = self.jumps(endpoint, &said, &tokens)?;
-        Ok(Settings {
-            identities: identities(endpoint, &said, &tokens)?,
-            identities_given: !endpoint.identity_files.is_empty()
-                || !said.identity_files.is_empty(),
-            identities_only: said.identities_only.unwrap_or(false),
-            agent: self.agent(said.identity_agent.as_deref(), &tokens)?,
-            known_hosts: self.known_hosts(endpoint, &said, &tokens)?,
-            hash_known_hosts: said.hash_known_hosts.unwrap_or(false),
-            revoked_host_keys: Vec::new(),
-            alias: said.host_key_alias.clone(),
-            jumps,
-            proxy_command: None,
-            certificates: Vec::new(),
-            host_key_checking: HostKeyChecking::Strict,
-            connect_timeout: self.options.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
-            attempts: 1,
-            keepalive: Keepalive {
-                interval: self.options.keepalive_interval,
-                max: self.options.keepalive_max,
-            },
-            family: Family::Any,
-            bind_address: None,
-            compression: false,
-            rekey: Rekey::default(),
-            algorithms: Wanted::default(),
-            publickey: true,
-            auth: endpoint.auth.clone(),
-            is_jump: false,
-            port,
-            user,
-            host,
-            name,
-        })
-    }
-
-    fn jumps(
-        &self,
-        endpoint: &Endpoint,
-        said: &Said,
-        tokens: &Tokens<'_>,
-    ) -> Result<Vec<String>, NodeError> {
-        if let Some(jumps) = &endpoint.proxy_jump {
-            return Ok(jumps.clone());
-        }
-        match &said.proxy {
-            Some(Proxy::Jump(jumps)) if jumps != "none" => {
-                jumps.split(',').map(|jump| tokens.expand(jump.trim())).collect::<Result<_, _>>()
-            }
-            Some(Proxy::Command(command)) if command != "none" => Err(NodeError::Local(format!(
-                "ProxyCommand of {} is not supported, only ProxyJump",
-                one_line(endpoint.host.as_bytes(), 80)
-            ))),
-            Some(_) | None => Ok(Vec::new()),
-        }
-    }
-
-    fn known_hosts(
-        &self,
-        endpoint: &Endpoint,
-        said: &Said,
-        tokens: &Tokens<'_>,
-    ) -> Result<Vec<PathBuf>, NodeError> {
-        if !endpoint.known_hosts.is_empty() {
-            return Ok(endpoint.known_hosts.iter().map(|path| tokens.home_path(path)).collect());
-        }
-        let mut files = match &said.user_known_hosts {
-            Some(files) => files.iter().map(|file| tokens.path(file)).collect::<Result<_, _>>()?,
-            None => ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"]
-                .map(|file| tokens.home_path(Path::new(file)))
-                .to_vec(),
-        };
-        match &said.global_known_hosts {
-            // No tokens are filled in here.
-            Some(list) => files.extend(list.iter().map(|file| tokens.home_path(Path::new(file)))),
-            None => files.extend(
-                ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"].map(PathBuf::from),
-            ),
-        }
-        files.retain(|file| file.as_os_str() != "none");
-        Ok(files)
-    }
-
-    fn agent(&self, said: Option<&str>, tokens: &Tokens<'_>) -> Result<Option<PathBuf>, NodeError> {
-        let from_env = || match &self.options.agent {
-            Some(socket) if socket.as_os_str() == "none" => None,
-            Some(socket) => Some(socket.clone()),
-            None => env_path("SSH_AUTH_SOCK"),
-        };
-        match said {
-            None | Some("SSH_AUTH_SOCK") => Ok(from_env()),
-            Some("none") => Ok(None),
-            Some(variable) if variable.starts_with('$') && !variable.starts_with("${") => {
-                Ok(env_path(variable.trim_start_matches('$')))
-            }
-            Some(path) => tokens.path(path).map(Some),
-        }
-    }
-
-    /// Returns the name of the user who runs this.
-    ///
-    /// `id` asks the same sources as OpenSSH; $USER may be another's under sudo.
-    async fn local_user(&self) -> Result<String, NodeError> {
-        let ask = || async {
-            let id = Process::new("id").arg("-un").stdin(Stdio::null()).output().await;
-            let name = id
-                .ok()
-                .filter(|id| id.status.success())
-                .map(|id| String::from_utf8_lossy(&id.stdout).trim().to_owned());
-            name.filter(|name| !name.is_empty())
-                .or_else(|| std::env::var("USER").ok())
-                .ok_or_else(|| NodeError::Local("no login name: set a user".into()))
-        };
-        self.local_user.get_or_init(ask).await.clone()
-    }
-}
-
-fn identities(
-    endpoint: &Endpoint,
-    said: &Said,
-    tokens: &Tokens<'_>,
-) -> Result<Vec<Identity>, NodeError> {
-    if endpoint.identity_files.is_empty() {
-        let files = said.identity_files.iter().filter(|file| *file != "none");
-        return files
-            .map(|file| Ok(Identity { path: tokens.path(file)?, must_exist: false }))
-            .collect();
-    }
-    let files = endpoint.identity_files.iter();
-    Ok(files.map(|file| Identity { path: tokens.home_path(file), must_exist: true }).collect())
-}
-
 pub(super) fn local(text: String) -> NodeError {
     NodeError::Local(one_line(text.as_bytes(), 300))
 }
@@ -375,7 +186,7 @@ pub(super) fn local(text: String) -> NodeError {
 /// Refuses what is no host name: it is given to `ssh`, to shells in the fixes we print, and to
 /// the operator's terminal.
 pub(in crate::node) fn check_host(host: &str) -> Result<(), NodeError> {
-    let bad = |c: char| c.is_whitespace() || "'`\"$\\;&<>|(){},*?!".contains(c);
+    let bad = |c: char| c.is_whitespace() || "'`\"$\\;&<>|(){},*?!@/".contains(c);
     let unsafe_to_show = one_line(host.as_bytes(), LONGEST_HOST) != host;
     // With these a line of known_hosts would be a comment or a mark, and never be read back.
     let unsafe_start = ['-', '#', '@'];
@@ -385,6 +196,11 @@ pub(in crate::node) fn check_host(host: &str) -> Result<(), NodeError> {
     Ok(())
 }
 
-#[cfg(test)]
-#[path = "settings_tests.rs"]
-mod tests;
+/// Refuses a login name that a shell or `ssh` would take for more than a name.
+pub(super) fn check_user(user: &str) -> Result<(), NodeError> {
+    let bad = |c: char| c.is_control() || "'`\"$;&<>|(){}".contains(c);
+    if user.starts_with('-') || user.contains(bad) || user.contains(" -") || user.ends_with('\\') {
+        return Err(local(format!("not a login name for a command line: {user:?}")));
+    }
+    Ok(())
+}
