@@ -99,6 +99,7 @@ pub(super) const CORPUS: &[&str] = &[
     "StrictHostKeyChecking OFF\n",
     "StrictHostKeyChecking ask\nStrictHostKeyChecking no\n",
     "HostName node1.%h\n",
+    "HostName localhost\n",
     "HostName 100%%h\n",
     "HostName fe80::1%%eth0\n",
     "HostName 2001:DB8:0:0:0:0:0:9\nIdentityFile %h\n",
@@ -250,16 +251,38 @@ pub(super) const REFUSED: &[&str] = &[
     "IdentitiesOnly yes no\n",
 ];
 
-/// Those our reader leaves to the program, which takes them.
-pub(super) const LEFT: &[&str] = &[
-    "CanonicalizeHostname yes\nUser x\n",
-    "CanonicalizeHostname always\nCanonicalDomains localdomain\nMatch canonical\nUser x\n",
-    "Host localhost\nCanonicalizePermittedCNAMEs *:*\nPort 3\n",
-    "Port ssh\nUser x\n",
-    "User %u\nIdentityFile ~/a\nIdentityFile ~/b\n",
-    "Include %h-missing\nPort 6\n",
-    "Port ssh\nCiphers +aes128-cbc\nMACs ^hmac-sha1\nKexAlgorithms -*sha1*\nHashKnownHosts yes\n",
-    "Port ssh\nProxyJump a@b:3,c\nUserKnownHostsFile /a /b\nIdentityAgent ~/x\nRekeyLimit 1M\n",
+/// Those our reader leaves to the program: a host, the file, and one that means the same.
+pub(super) const LEFT: &[(&str, &str, &str)] = &[
+    ("localhost", "CanonicalizeHostname yes\nUser x\n", "User x\n"),
+    (
+        "localhost",
+        "CanonicalizeHostname always\nCanonicalDomains localdomain\nMatch canonical\nUser x\n",
+        "User x\n",
+    ),
+    ("localhost", "Host localhost\nCanonicalizePermittedCNAMEs *:*\nPort 3\n", "Port 3\n"),
+    ("node1", "Port ssh\nUser x\n", "Port 22\nUser x\n"),
+    ("node1", "Port ssh\nHostName localhost\n", "HostName localhost\n"),
+    (
+        "node1",
+        "Port ssh\nIdentityFile ~/a\nIdentityFile \"~/a key\"\n",
+        "IdentityFile ~/a\nIdentityFile \"~/a key\"\n",
+    ),
+    ("node1", "Include %h-missing\nPort 6\n", "Port 6\n"),
+    (
+        "node1",
+        "Port ssh\nCiphers +aes128-cbc\nMACs ^hmac-sha1\nKexAlgorithms -*sha1*\nHashKnownHosts yes\n",
+        "Ciphers +aes128-cbc\nMACs ^hmac-sha1\nKexAlgorithms -*sha1*\nHashKnownHosts yes\n",
+    ),
+    (
+        "node1",
+        "Port ssh\nProxyJump a@b:3,c\nUserKnownHostsFile /a /b\nIdentityAgent ~/%h\nRekeyLimit 1M\n",
+        "ProxyJump a@b:3,c\nUserKnownHostsFile /a /b\nIdentityAgent ~/%h\nRekeyLimit 1M\n",
+    ),
+    (
+        "node1",
+        "Port ssh\nProxyCommand nc %h %%\nCertificateFile ~/c-%n\nHostKeyAlias A\n",
+        "ProxyCommand nc %h %%\nCertificateFile ~/c-%n\nHostKeyAlias A\n",
+    ),
 ];
 
 pub(super) const INCLUDED: &[(&str, &str)] = &[

@@ -17,7 +17,9 @@ pub(in super::super) fn from_ssh(printed: &str, defaults: &str) -> Said {
     for (name, words) in values(printed) {
         let default = usual.iter().filter(|(usual, _)| *usual == name);
         let adds_up = table::find(name).is_some_and(Directive::adds_up);
-        if !adds_up && default.clone().any(|(_, usual)| *usual == words) {
+        // The name is that of the host, and not the same for every one.
+        let is_own = adds_up || name == "hostname";
+        if !is_own && default.clone().any(|(_, usual)| *usual == words) {
             continue;
         }
         let words = match default.map(|(_, usual)| usual).next() {
