@@ -143,7 +143,7 @@ async fn ssh_config_says_where_a_host_is() {
     );
     let node1 = Endpoint { host: "node1".into(), ..Endpoint::default() };
     // The second one only the ssh program understands; it is asked once for each host.
-    for text in [plain.clone(), format!("Match host nobody-has-this\n  Port 1\n{plain}")] {
+    for text in [plain.clone(), format!("Host nobody-has-this\n  Port ssh\n{plain}")] {
         let text =
             text.replace(&hosts.display().to_string(), &home.path("hosts").display().to_string());
         fs::copy(&hosts, home.path("hosts")).unwrap();
@@ -164,10 +164,13 @@ async fn ssh_config_says_where_a_host_is() {
     let error = Ssh::new(options).unwrap().connect(&node1).await.unwrap_err();
     let NodeError::Local(text) = &error else { panic!("{error:?}") };
     assert!(text.starts_with("ssh -G node1 failed: ") && text.contains("nosuchthing"), "{text}");
-    fs::write(&config, "ProxyCommand nc %h %p\n").unwrap();
+    fs::write(&config, "Match exec true\n  User x\n").unwrap();
     let mut options = home.options();
-    options.config_file = Some(config);
+    options.config_file = Some(config.clone());
     let error = Ssh::new(options).unwrap().connect(&node1).await.unwrap_err();
-    let want = "ProxyCommand of node1 is not supported, only ProxyJump";
-    assert_eq!(error, NodeError::Local(want.into()));
+    let want = format!(
+        "{}:1: Match exec runs a command on this machine: --allow-match-exec allows it",
+        config.display()
+    );
+    assert_eq!(error, NodeError::Local(want));
 }
