@@ -248,7 +248,7 @@ async fn an_agent_that_lies_does_no_harm() {
         ("no agent at ", || Does::Answers([&[LISTED], &u32::MAX.to_be_bytes()[..]].concat())),
         ("no agent at ", || Does::Answers(vec![0xff; 200_000])),
         ("no agent at ", || Does::Answers(Vec::new())),
-        ("1 keys of the agent at ", || Does::Answers(list(&[(b"nonsense", "x")]))),
+        (" lists keys of unknown kinds: 1; ", || Does::Answers(list(&[(b"nonsense", "x")]))),
     ];
     for (want, lie) in lies {
         let (home, sshd) = pair("");

@@ -114,7 +114,7 @@ async fn listed(socket: &Path, keyring: &Keyring, notes: &mut Vec<String>) -> Ve
         Ok(held) => {
             if held.odd > 0 {
                 notes.push(format!(
-                    "{} keys of the agent at {agent} are of unknown kinds",
+                    "the agent at {agent} lists keys of unknown kinds: {}",
                     held.odd
                 ));
             }
