@@ -2,6 +2,8 @@
 //! own in a mount namespace. It needs root, as the namespace does.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must fail")]
 
+#[path = "become/cassandra.rs"]
+mod cassandra;
 #[path = "become/host.rs"]
 mod host;
 #[path = "become/input.rs"]

@@ -267,7 +267,9 @@ fn refusal(path: &str, refused: &str) -> Why {
         }
         "owner" => {
             let text = format!("a new {path} would not have the owner, mode or label of the old");
-            return why(WhyKind::NotPermitted, text, "set sudo: always, or change it by hand");
+            let fix = "set sudo: always and let become.user be root or its owner, or change it by \
+                       hand";
+            return why(WhyKind::NotPermitted, text, fix);
         }
         "sum" => return Why::new(WhyKind::CommandNotFound, "the node has no sha256sum"),
         _ => {}
@@ -296,7 +298,8 @@ fn complaint(path: &str, said: &str) -> Why {
         let fix = "take the attribute away (chattr -i), or change it by hand there";
         no(format!("{path} is immutable, or its folder is"), fix)
     } else if has("ermission denied") {
-        let fix = "name the file as paths.config to have sudo used, or make the account its owner";
+        let fix = "name the file as paths.config to have sudo used; or make the account, or become.user, the \
+                   owner of it and its folder";
         no(format!("the account may not do that with {path}: {said}"), fix)
     } else if has("No such file") {
         Why::new(WhyKind::FileNotFound, format!("there is no {path}"))

@@ -9,6 +9,7 @@ use crate::cassandra::sets::{FoundFile, FoundSet, Origin};
 use crate::cassandra::shelf::{is_index_folder, is_keyspace, is_table_folder};
 use crate::cassandra::sstable;
 use crate::inventory::NodeSpec;
+use crate::node::refusal::refusal;
 use crate::node::segments::{self, Segment};
 use crate::node::{Node, catalog};
 
@@ -143,7 +144,10 @@ async fn remove_batch<N: Node>(
                 Segment::Word("before", value) => before = Some(look(value)?),
                 Segment::Word("after", value) => after = Some(look(value)?),
                 Segment::Word("rm-errors", value) => {
-                    said = crate::text::one_line(value.as_bytes(), 200);
+                    said = match refusal(value) {
+                        Some(why) => format!("{why}: {}", why.hint()),
+                        None => crate::text::one_line(value.as_bytes(), 200),
+                    };
                 }
                 Segment::Word(word, value) => return Err(segments::not_understood(word, value)),
                 Segment::Files(text) => return Err(segments::not_understood(text, "")),

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::fetch::Stopped;
 use crate::cassandra::fact::{Why, WhyKind};
 use crate::cassandra::sets::FoundSet;
+use crate::node::refusal::refusal;
 use crate::node::{Ended, Exit, NodeError};
 use crate::store::Draft;
 use crate::store::intake::{IntakeError, SetFault};
@@ -115,6 +116,13 @@ fn faults<'a>(stderr: &[u8], portion: &[usize], set: &dyn Fn(usize) -> &'a Found
     faults
 }
 
+/// What sudo says when it does not run tar, whose own lines begin otherwise.
+fn refused(ended: &Ended) -> Option<Why> {
+    let text = String::from_utf8_lossy(&ended.stderr);
+    let is_of_tar = text.lines().any(|line| line.starts_with("tar: "));
+    (ended.exit != Exit::Code(0) && !is_of_tar).then(|| refusal(&text)).flatten()
+}
+
 fn broke(
     end: Result<(), IntakeError>,
     closing: Option<String>,
@@ -133,6 +141,10 @@ fn broke(
         (Ok(()), ..) if has_all_come => None,
         (Ok(()), Some(why), _) => Some(Stopped::Closing(why)),
         (Ok(()), None, Err(error)) => Some(Stopped::Line(error.into())),
+        // tar was not even begun.
+        (Ok(()), None, Ok(ended)) if refused(&ended).is_some() => {
+            refused(&ended).map(Stopped::Line)
+        }
         (Ok(()), None, Ok(ended)) => match &ended.exit {
             // tar ends with 1 or 2 on healthy nodes: what came decides.
             Exit::Code(0..=2) => None,
