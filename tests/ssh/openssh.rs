@@ -240,6 +240,22 @@ async fn a_command_is_held_with_beats_and_let_go_with_a_word() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_whose_only_session_is_held_by_what_was_given_up_is_let_go() {
+    let (home, sshd) = pair("MaxSessions 1");
+    let door = door(&home);
+    let node = door.connect(&sshd.endpoint()).await.unwrap();
+    let limit = super::commands::short(Transport::Openssh);
+    // It ends only when the connection does.
+    let script = "echo started; while echo x >&2; do sleep 0.05; done";
+    let error = node.run(&ringhaul::node::Command::new(["sh", "-c", script], limit)).await;
+    assert!(matches!(error, Err(NodeError::TimedOut { .. })), "{error:?}");
+    super::commands::commands_end(&sshd).await;
+    let error = node.run(&command(&["true"])).await.unwrap_err();
+    let NodeError::Lost { cause } = &error else { panic!("{error:?}") };
+    assert!(cause.starts_with("a command that was given up held its only session"), "{cause}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ssh_config_is_read_by_ssh_and_what_would_get_in_the_way_is_not() {
     let (home, jump) = pair("");
     let sshd = Sshd::start(&home, "");

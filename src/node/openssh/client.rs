@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command as Process};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::super::ssh::exec::{Outlet, STDERR_KEPT};
 use super::super::ssh::wire::NOISE_LIMIT;
@@ -35,6 +35,10 @@ const TERM_GRACE: Duration = Duration::from_secs(1);
 /// How long a stream may bring nothing before the server has started its command, at least. A
 /// login shell on a busy node takes its time.
 const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// Pauses before it is tried again to end a command on a server without room for a second one.
+const LATER: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1000)];
 
 /// How long a command that is given up before it runs may take to do so.
 const START_GRACE: Duration = Duration::from_secs(5);
@@ -237,7 +241,7 @@ fn check_noise(reader: &Reader) -> Result<(), NodeError> {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        let (Some(mut inner), Some(slot)) = (self.inner.take(), self.slot.take()) else { return };
+        let (Some(inner), Some(slot)) = (self.inner.take(), self.slot.take()) else { return };
         if self.is_over {
             return;
         }
@@ -246,24 +250,36 @@ impl Drop for Client {
         let killer = inner.reader.pid().and_then(|pid| kill(&slot.master, pid));
         let goodbye = slot.master.slots.goodbye();
         runtime.spawn(async move {
-            let mut killer = killer;
-            if killer.is_none() {
-                // A client that ends while its session is being opened would leave that open.
-                let pid = timeout(START_GRACE, inner.started()).await.ok().flatten();
-                killer = pid.and_then(|pid| kill(&slot.master, pid));
-            }
-            if let Some(mut killer) = killer {
-                let _ = timeout(TERM_GRACE, killer.wait()).await;
-                let _ = timeout(TERM_GRACE, inner.drain()).await;
-            }
-            // Closes the session: what still writes gets a SIGPIPE.
-            let _ = inner.child.kill().await;
+            inner.give_up(&slot, killer).await;
             drop((slot, goodbye));
         });
     }
 }
 
 impl Inner {
+    /// Ends the command on the server as well as can be.
+    async fn give_up(mut self, slot: &Slot, killer: Option<Child>) {
+        // A client that ends while its session is being opened would leave that open.
+        let pid = timeout(START_GRACE, self.started()).await.ok().flatten();
+        let killer = killer.or_else(|| pid.and_then(|pid| kill(&slot.master, pid)));
+        let is_told = has_told(killer).await;
+        let _ = timeout(TERM_GRACE, self.drain()).await;
+        // Closes input and output: what still writes into the latter gets a SIGPIPE.
+        let _ = self.child.kill().await;
+        drop((self.stdout, self.stderr));
+        let (Some(pid), false) = (pid, is_told) else { return };
+        // There was no room for the word. Where there is now, the command may be gone.
+        for pause in LATER {
+            sleep(pause).await;
+            if has_told(kill(&slot.master, pid)).await {
+                return;
+            }
+        }
+        if slot.is_alone() {
+            slot.master.hang_up("a command that was given up held its only session (MaxSessions)");
+        }
+    }
+
     /// Waits until the command runs, and returns the number of its shell; none when it never will.
     async fn started(&mut self) -> Option<u32> {
         while self.reader.pid().is_none() && self.read().await {}
@@ -285,6 +301,15 @@ impl Inner {
             }
             count = self.stderr.read(&mut errors) => matches!(count, Ok(1..)),
         }
+    }
+}
+
+/// Whether the server took the word.
+async fn has_told(killer: Option<Child>) -> bool {
+    let Some(mut killer) = killer else { return false };
+    match timeout(TERM_GRACE, killer.wait()).await {
+        Ok(Ok(status)) => status.code() != Some(255),
+        Ok(Err(_)) | Err(_) => false,
     }
 }
 

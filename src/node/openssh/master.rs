@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
@@ -46,7 +46,7 @@ pub(super) struct Master {
     pub(super) slots: Slots,
     end: watch::Receiver<Option<String>>,
     /// Letting go of this ends the process.
-    _leash: oneshot::Sender<()>,
+    leash: Mutex<Option<oneshot::Sender<String>>>,
     _room: Arc<Room>,
 }
 
@@ -90,7 +90,7 @@ impl Start<'_> {
             peer,
             slots: Slots::new(self.goodbyes),
             end,
-            _leash: leash,
+            leash: Mutex::new(Some(leash)),
             _room: Arc::clone(self.room),
         })
     }
@@ -186,6 +186,14 @@ impl Start<'_> {
 }
 
 impl Master {
+    /// Ends the line. Commands on it are lost, for this reason.
+    pub(super) fn hang_up(&self, why: &str) {
+        let leash = self.leash.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(leash) = leash {
+            let _ = leash.send(why.to_owned());
+        }
+    }
+
     /// Returns the error of a line that is gone; `None` when it stands, as far as is known within
     /// `limit`.
     pub(super) async fn lost(&self, limit: Duration) -> Option<NodeError> {
@@ -294,24 +302,24 @@ async fn read(from: &mut Option<impl AsyncRead + Unpin>, into: &mut [u8]) -> usi
 async fn keep(
     mut child: Child,
     mut pipes: Pipes,
-    mut gone: oneshot::Receiver<()>,
+    mut gone: oneshot::Receiver<String>,
     tell: watch::Sender<Option<String>>,
 ) {
-    loop {
+    let why = loop {
         tokio::select! {
             is_open = pipes.hear() => {
                 if !is_open {
-                    break;
+                    break None;
                 }
             }
             _ = child.wait() => {
                 pipes.rest().await;
-                break;
+                break None;
             }
-            _ = &mut gone => break,
+            why = &mut gone => break why.ok(),
         }
-    }
-    let cause = words::end(&pipes.log).unwrap_or_else(|| "ssh ended".into());
+    };
+    let cause = why.or_else(|| words::end(&pipes.log)).unwrap_or_else(|| "ssh ended".into());
     tell.send_replace(Some(cause));
     end(&mut child).await;
 }

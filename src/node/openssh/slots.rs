@@ -43,12 +43,15 @@ pub(super) struct Slots {
     permits: Arc<Semaphore>,
     /// Commands with a permit that the server has started, or has not refused so far.
     open: AtomicUsize,
+    /// All commands that may have a session, with a permit or without.
+    all: AtomicUsize,
     goodbyes: Goodbyes,
 }
 
 impl Slots {
     pub(super) fn new(goodbyes: Goodbyes) -> Self {
-        Self { permits: Arc::new(Semaphore::new(AT_ONCE)), open: AtomicUsize::new(0), goodbyes }
+        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        Self { permits, open: AtomicUsize::new(0), all: AtomicUsize::new(0), goodbyes }
     }
 
     /// Returns something to hold until a command that was given up is gone.
@@ -80,21 +83,35 @@ impl Slot {
 
     /// Says that the server is asked for a session.
     pub(super) fn is_asked_for(&mut self) {
-        if self.permit.is_some() && !self.is_counted {
-            self.is_counted = true;
-            self.master.slots.open.fetch_add(1, Ordering::SeqCst);
+        if !std::mem::replace(&mut self.is_counted, true) {
+            self.count(1);
         }
     }
 
     /// Says that the server has refused it.
     pub(super) fn is_refused(&mut self) {
         if std::mem::take(&mut self.is_counted) {
-            self.master.slots.open.fetch_sub(1, Ordering::SeqCst);
+            // Counts down: the numbers wrap around.
+            self.count(usize::MAX);
         }
+    }
+
+    fn count(&self, one: usize) {
+        let slots = &self.master.slots;
+        slots.all.fetch_add(one, Ordering::SeqCst);
+        if self.permit.is_some() {
+            slots.open.fetch_add(one, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether no other command may have a session.
+    pub(super) fn is_alone(&self) -> bool {
+        self.is_counted && self.master.slots.all.load(Ordering::SeqCst) == 1
     }
 
     /// Gives the place up for good: the server allows fewer at once than we do.
     pub(super) fn forget(mut self) {
+        self.is_refused();
         if let Some(permit) = self.permit.take() {
             permit.forget();
         }
