@@ -502,7 +502,7 @@ pub struct Ssh {
 pub enum Transport {
     /// ringhaul itself
     Builtin,
-    /// The ssh program, for GSSAPI, security keys that ask, odd ProxyCommands
+    /// The ssh program, for GSSAPI, PKCS#11, security keys that ask, odd ProxyCommands
     Openssh,
 }
 

@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | nouns | [`cassandra`], [`inventory`], [`nodeset`], [`selection`], [`record`], [`node::command`], [`node::catalog`], [`store::layout`], [`store::manifest`] | nothing: no tokio, files, clock, environment |
 //! | decisions | [`join`], [`audit`], [`plan`], [`schedule`], [`fleet`], [`event`], [`exit`], [`report`] | the nouns |
-//! | doors | [`node`]: the one way to a node; [`node::ssh`] is the real one; [`store`]: the one way to where backups lie | SSH, its key and host files; the store's folder |
+//! | doors | [`node`]: the one way to a node, by [`node::ssh`] or by [`node::openssh`], the ssh program; [`store`]: the one way to where backups lie | SSH, its key and host files; the store's folder |
 //! | hands | [`run`]: turns, lines, the loop that asks, the loop that changes, the journal | all of the above, time, the journal's file |
 //! | edge | [`cli`], [`edge`], `main` | terminal, files, signals, the clock |
 //!

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
 use std::sync::Arc;
@@ -317,6 +318,7 @@ async fn processes_are_out_of_the_terminals_reach_and_end_with_the_line() {
     let socket = PathBuf::from(argv.split('\0').skip_while(|word| *word != "-S").nth(1).unwrap());
     let room = socket.parent().unwrap().to_owned();
     assert!(socket.exists());
+    assert_eq!(fs::metadata(&room).unwrap().permissions().mode() & 0o777, 0o700);
     drop(node);
     until("the end of the master", || clients(&sshd).is_empty()).await;
     assert!(!socket.exists());

@@ -1,5 +1,7 @@
 //! The private folder of a run: control sockets, configs, and who clears them away at the end.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,8 +53,10 @@ impl Room {
             if !base.is_absolute() || base.as_os_str().len() > LONGEST_FOLDER - 20 {
                 continue;
             }
-            // The mode is 0700 from the start.
-            match tempfile::Builder::new().prefix("ringhaul-").tempdir_in(&base) {
+            // From the start, and not only as the umask has it.
+            let private = Permissions::from_mode(0o700);
+            let mut builder = tempfile::Builder::new();
+            match builder.prefix("ringhaul-").permissions(private).tempdir_in(&base) {
                 Ok(dir) => return Self::kept(dir),
                 Err(error) => problem = format!("{}: {error}", base.display()),
             }
