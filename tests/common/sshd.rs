@@ -133,8 +133,10 @@ impl Sshd {
             "SetEnv SHLVL=2\n\
              ListenAddress 0.0.0.0\nPort {port}\nPidFile none\nUsePAM no\nStrictModes no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nUseDNS no\n\
-             LogLevel VERBOSE\nAuthorizedKeysFile {}\n",
+             LogLevel VERBOSE\nAuthorizedKeysFile {}\nSetEnv HOME={}\n",
             home.path("authorized_keys").display(),
+            // The start-up files of whoever runs the tests are slow, or wait for a lock.
+            home.path("").display(),
         );
         for kind in kinds {
             config.push_str(&format!("HostKey {}\n", path(&format!("host_{kind}"))));
