@@ -25,6 +25,7 @@ fuzz_target!(|data: &[u8]| {
         nodes: vec![spec.clone()],
         ring: RingFrom::Ask(vec![spec]),
         in_flight: 4,
+        per_jump: None,
         limits: Limits { nodetool: LIMIT, files: LIMIT },
     };
     let (events, _) = mpsc::unbounded_channel();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use russh::keys::{HashAlg, PublicKey};
+use russh::keys::{Certificate, HashAlg, PublicKey, PublicKeyOrCertificate};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::algorithms::{Configs, Load, Wish};
@@ -17,29 +17,45 @@ use super::wire::Noise;
 use super::{Options, pattern};
 use crate::node::NodeError;
 
-/// A host's key, read from the bytes with which a server shows it.
-#[derive(Debug, Clone)]
-pub struct HostKey(PublicKey);
+/// A host's key or certificate, read from the bytes with which a server shows it.
+#[derive(Debug)]
+pub struct HostKey(PublicKeyOrCertificate);
 
 impl HostKey {
-    /// Returns the key, if it is one.
+    /// Returns the key or certificate, if it is one.
     pub fn read(blob: &[u8]) -> Option<Self> {
-        PublicKey::from_bytes(blob).ok().map(Self)
+        // russh refuses certificates within certificates before it reads them.
+        const CERTIFICATE: &[u8] = b"-cert-v01@";
+        let parts = blob.windows(CERTIFICATE.len()).filter(|part| *part == CERTIFICATE);
+        let shown = match parts.count() {
+            0 => PublicKey::from_bytes(blob).map(PublicKeyOrCertificate::from),
+            1 => Certificate::from_bytes(blob).map(PublicKeyOrCertificate::from),
+            _ => return None,
+        };
+        shown.ok().map(Self)
+    }
+
+    /// Whether it is a certificate.
+    pub fn is_certificate(&self) -> bool {
+        self.0.certificate().is_some()
     }
 
     /// Returns the bytes with which a server shows it.
     pub fn bytes(&self) -> Option<Vec<u8>> {
-        self.0.to_bytes().ok()
+        match &self.0 {
+            PublicKeyOrCertificate::PublicKey { key, .. } => key.to_bytes().ok(),
+            PublicKeyOrCertificate::Certificate(certificate) => certificate.to_bytes().ok(),
+        }
     }
 
-    /// Returns its fingerprint.
+    /// Returns the fingerprint of its key.
     pub fn fingerprint(&self) -> String {
-        self.0.fingerprint(HashAlg::Sha256).to_string()
+        self.0.public_key().fingerprint(HashAlg::Sha256).to_string()
     }
 
     /// Returns the line of known_hosts for it.
     pub fn line(&self, host: &str, port: u16, salt: Option<[u8; 20]>) -> Option<String> {
-        known_hosts::line(&Names::of(host, port).own, self.0.key_data(), salt).ok()
+        known_hosts::line(&Names::of(host, port).own, self.0.public_key().key_data(), salt).ok()
     }
 }
 
@@ -54,7 +70,7 @@ pub struct Told {
     pub is_revoked: bool,
     /// All of the verdict.
     pub verdict: String,
-    /// What the operator is told; none when the key is known.
+    /// What the operator is told; none when the host is trusted.
     pub refusal: Option<NodeError>,
 }
 
@@ -63,8 +79,8 @@ pub fn ask_known_hosts(text: &str, host: &str, port: u16, key: &HostKey) -> Told
     let entries = known_hosts::parse(text, Path::new("known_hosts"));
     let settings = Settings { host: host.to_lowercase(), port, ..Settings::plain(host) };
     let found = known_hosts::find(entries.iter(), &settings.names());
-    let verdict = found.verdict(key.0.key_data());
-    let check = HostKeys::default().check(&settings, &found, key.0.key_data(), false);
+    let verdict = found.verdict(key.0.public_key().key_data());
+    let check = HostKeys::default().check(&settings, &found, &key.0, false);
     Told {
         entries: entries.len(),
         is_known: verdict == Verdict::Known,
@@ -132,7 +148,7 @@ where
     let greeting = Greeting {
         config: Configs::default().get(&Wish {
             known: &[],
-            certificate: false,
+            certificate: true,
             load: Load::Control,
             settings: &settings,
         })?,
@@ -142,6 +158,7 @@ where
             host_keys: std::sync::Arc::default(),
             accept_new: false,
             end: std::sync::Arc::default(),
+            seen: std::sync::Arc::default(),
         },
         limit: options.handshake_timeout,
         goodbyes: Goodbyes::new(),
