@@ -143,6 +143,33 @@ async fn a_certificate_that_ran_out_is_not_offered_and_its_date_is_said() {
     ssh.connect(&sshd.endpoint()).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_ssh_config_names_takes_the_place_of_those_beside_keys() {
+    let (home, sshd, authority) = certified();
+    let key = home.stranger("id_ed25519", "ed25519", "");
+    sign(&authority, &key.with_extension("pub"), &["-n", &user()]);
+    let named = home.path("named");
+    fs::rename(home.path(".ssh/id_ed25519-cert.pub"), &named).unwrap();
+    let config = home.path("config");
+    let mut options = home.options();
+    options.config_file = Some(config.clone());
+    fs::write(&config, "").unwrap();
+    tried(&options, &sshd.endpoint()).await;
+    fs::write(&config, format!("CertificateFile {}\n", text(&named))).unwrap();
+    works(&options, &sshd.endpoint()).await;
+    // One that is not there is said, and those beside the keys are not looked for.
+    fs::rename(&named, home.path(".ssh/id_ed25519-cert.pub")).unwrap();
+    let refused = tried(&options, &sshd.endpoint()).await;
+    assert!(
+        refused.starts_with(&format!("{} does not exist; offered ", text(&named))),
+        "{refused}"
+    );
+    // No key is offered when public keys are off.
+    fs::write(&config, "PubkeyAuthentication no\n").unwrap();
+    let refused = tried(&options, &sshd.endpoint()).await;
+    assert_eq!(refused, "the server takes publickey");
+}
+
 /// A server whose host key an authority signed in some way, and the operator's files.
 struct Shown {
     home: Home,
@@ -340,6 +367,41 @@ async fn an_authority_that_signs_with_sha1_is_not_believed() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_in_a_list_of_revoked_ones_are_refused_as_ssh_refuses_them() {
+    let shown = Shown::with("ed25519", Some(&["-h", "-n", "127.0.0.1"]));
+    let list = shown.home.path("revoked");
+    for (known, revoked, good) in [
+        ("@cert-authority {host} {ca}", "# none\n", true),
+        ("@cert-authority {host} {ca}", "{other_ca}\n", true),
+        ("@cert-authority {host} {ca}", "{other_ca}\n{ca} stolen\n", false),
+        ("@cert-authority {host} {ca}", "{key}\n", false),
+        ("{host} {key}", "{ca}\n", false),
+        ("{host} {key}", "{key}\n", false),
+        ("{host} {key}", "", true),
+    ] {
+        fs::write(shown.home.known_hosts(), shown.known(known, "ed25519") + "\n").unwrap();
+        fs::write(&list, shown.known(revoked, "ed25519")).unwrap();
+        let setting = format!("RevokedHostKeys={}", text(&list));
+        let strict = [setting.clone(), "StrictHostKeyChecking=yes".to_owned()];
+        let ours = shown.by_ringhaul(&setting).await;
+        assert_eq!((shown.by_ssh(&strict), ours.is_ok()), (good, good), "{known} {revoked}");
+        if let Err((problem, _)) = ours {
+            assert!(problem.contains(&format!(" is revoked at {}:", text(&list))), "{problem}");
+        }
+    }
+    // A list that cannot be read trusts nobody.
+    fs::remove_file(&list).unwrap();
+    let setting = format!("RevokedHostKeys={}", text(&list));
+    assert!(!shown.by_ssh(&[setting.clone(), "StrictHostKeyChecking=yes".to_owned()]));
+    let mut options = shown.home.options();
+    fs::write(shown.home.path("config"), setting).unwrap();
+    options.config_file = Some(shown.home.path("config"));
+    let error = Ssh::new(options).unwrap().connect(&shown.sshd.endpoint()).await.unwrap_err();
+    let want = format!("RevokedHostKeys {}: No such file or directory (os error 2)", text(&list));
+    assert_eq!(error, NodeError::Local(want));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
