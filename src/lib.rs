@@ -29,6 +29,9 @@
 //! [`plan::ship`] and [`plan::clean`] (what is new, what may go), `run/haul/fetch.rs` (a stream and
 //! the look after it), [`store`] (what counts, and from when).
 //!
+//! Of rights on the nodes: `node/programs.rs` (what each verb runs with other rights than the
+//! account's, and what for), [`node::becoming`] (where a password gives them).
+//!
 //! What is not known is never told as false: see [`cassandra::fact::Fact`].
 
 pub mod audit;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Rooms that take data and return data.
-const PURE: [&str; 23] = [
+const PURE: [&str; 25] = [
     "audit",
     "cassandra",
     "event.rs",
@@ -15,6 +15,8 @@ const PURE: [&str; 23] = [
     "inventory",
     "join.rs",
     "nearest.rs",
+    "node/programs.rs",
+    "node/refusal.rs",
     "node/ticket.rs",
     "nodeset",
     "nodeset.rs",

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Fault, moving};
 use crate::cli;
@@ -75,8 +75,12 @@ fn read(option: &str, number: i32) -> Result<SecretString, Fault> {
     Ok(SecretString::from(line))
 }
 
+/// Two prompts at once would mix on the terminal.
+static PROMPT: Mutex<()> = Mutex::new(());
+
 /// Asks on the terminal.
 fn prompt(question: &Question<'_>) -> Option<SecretString> {
+    let _alone = PROMPT.lock().unwrap_or_else(PoisonError::into_inner);
     let text = match question {
         Question::Passphrase(key) => format!("Passphrase for {}: ", key.display()),
         Question::Password { user, host } => format!("Password of {user} at {host}: "),

@@ -2,12 +2,9 @@
 //!
 //! What ship and clean send stands in [`sets`].
 //!
-//! What each needs of sudo: the survey's `cat` of cassandra.yaml, `df` and `find` run with
-//! `sudo -n` where the account may not read the files itself; so do the `find`, `head` and `cat` of
-//! a proof, and the `stat` and `rm` that take its own set away again; and `cat`, `cp`, `dd`, `find`,
-//! `mv`, `readlink`, `rm`, `stat` and `sync` where cassandra.yaml is changed and the account does
-//! not own it. nodetool only where the inventory says so, because its password file belongs to
-//! another user. Nothing else ever does.
+//! Single plain programs of them run with other rights, by sudo or doas, where the account may not
+//! do it itself: those of the table in [`super::programs`]. nodetool does only where the inventory
+//! says so, because its password file belongs to another user. Nothing else ever does.
 
 pub mod rights;
 pub mod sets;

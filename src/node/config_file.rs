@@ -92,7 +92,11 @@ pub async fn replace<N: Node>(
         return Err(EditError::Refused(why));
     }
     let command = command(spec, file, edit, stamp, limit);
-    let output = node.run(&command).await.map_err(EditError::Line)?;
+    let output = match node.run(&command).await {
+        Ok(output) => output,
+        Err(error @ NodeError::Rights { .. }) => return Err(EditError::Refused(error.into())),
+        Err(error) => return Err(EditError::Line(error)),
+    };
     replaced(&file.target, &output, limit)
 }
 

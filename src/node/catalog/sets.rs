@@ -1,8 +1,4 @@
 //! The commands of ship and clean: list the sets, stream them, look again, remove them.
-//!
-//! What each needs of sudo, where the account may not do it itself: the list `find` (which runs
-//! `head`), `df` and, of cassandra.yaml, `cat`; TOC files `head`; the stream `tar`; the look after
-//! it `stat`; the removal `stat` and `rm`, where the account may not write into the folder.
 
 use std::time::Duration;
 

@@ -219,4 +219,21 @@ mod tests {
         }
         assert_eq!(of(&"x".repeat(64 * 1024)), [true, true]);
     }
+
+    #[test]
+    fn a_stream_that_sudo_refuses_says_so_and_one_of_tar_does_not() {
+        let broke = |code, stderr: &str| {
+            let ended = Ended { exit: Exit::Code(code), stderr: stderr.into() };
+            match broke(Ok(()), None, Ok(ended), false) {
+                Some(Stopped::Line(why)) => Some(why.text),
+                _ => None,
+            }
+        };
+        let refused = "Sorry, user ops is not allowed to execute '/usr/bin/tar' as root on n1.";
+        let said = "the account may not use sudo for this program";
+        assert_eq!(broke(1, refused).as_deref(), Some(said));
+        assert_eq!(broke(127, "exec: sudo: not found").as_deref(), Some("there is no sudo"));
+        assert_eq!(broke(2, "tar: /d/x: Cannot stat: No such file or directory"), None);
+        assert_eq!(broke(1, "tar: /d/sudo: File removed before we read it"), None);
+    }
 }
