@@ -1,9 +1,9 @@
 //! Logging in: success nobody asked for, failures and banners without end.
 
 use futures::future::join_all;
-use ringhaul::node::{NodeError, Stage};
+use ringhaul::node::{AuthMethod, NodeError, Stage};
 
-use super::{AUTH, COMMAND, PATIENCE, Tried, try_within};
+use super::{AUTH, COMMAND, PATIENCE, Tried, try_with, try_within};
 use crate::raw_server::{Io, Message, Wire, data, eof, exit};
 
 async fn try_it(deal: impl Fn(Wire) -> Io + Send + Sync + 'static) -> Tried {
@@ -148,4 +148,44 @@ async fn a_key_we_did_not_offer_is_not_signed_with() {
     for tried in join_all(tries).await {
         tried.within(AUTH).error();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_without_end_end() {
+    let ask = |prompts: u32| Message::new(60).text("\x1b[2J").text("").text("").number(prompts);
+    let rounds = [
+        ask(0),
+        ask(1).text("Password: ").byte(0),
+        ask(1).text("\x1b]0;owned\x07How many? ").byte(1),
+        ask(u32::MAX),
+        (0..5000).fold(ask(5000), |round, _| round.text("Again? ").byte(1)),
+    ];
+    let tries = rounds.map(|round| {
+        let auth = vec![AuthMethod::KeyboardInteractive];
+        try_with(PATIENCE, AUTH, auth, move |mut wire| {
+            wire.asked_in()?;
+            wire.send(&failure("keyboard-interactive", false))?;
+            // The next that is asked for is a conversation.
+            wire.wait_for(50)?;
+            loop {
+                wire.send(&round)?;
+                wire.wait_for(61)?;
+            }
+        })
+    });
+    for tried in join_all(tries).await {
+        let error = tried.within(AUTH).error();
+        assert!(!matches!(error, NodeError::NoCommand { .. } | NodeError::Local(_)), "{error:?}");
+    }
+    // And without waiting for the answers.
+    let auth = vec![AuthMethod::KeyboardInteractive];
+    let round = ask(1).text("Password: ").byte(0);
+    let flood = try_with(PATIENCE, AUTH, auth, move |mut wire| {
+        wire.asked_in()?;
+        wire.send(&failure("keyboard-interactive", false))?;
+        wire.wait_for(50)?;
+        wire.flood(&round)
+    });
+    let flood = flood.await;
+    flood.within(AUTH).error();
 }
