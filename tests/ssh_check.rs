@@ -66,11 +66,18 @@ fn every_step_to_a_node_behind_a_jump_host_is_told() {
     assert!(told.iter().all(|(mark, _)| *mark == "ok"), "{text}");
     assert!(text.contains(&format!("through {}:{}", jump.address, jump.port)), "{text}");
     assert!(text.contains("SSH-2.0-OpenSSH"), "{text}");
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let settings: Vec<String> = text.lines().map(words).collect();
+    for port in [jump.port, sshd.port] {
+        let want = format!("Port {port} inventory or command line");
+        assert!(settings.contains(&want), "{text}");
+    }
 
     let (exit, text, _) = check(&home, &[&at(&sshd), "--json"]);
     assert_eq!(exit, 0, "{text}");
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["nodes"][0]["reached"], true);
+    assert_eq!(json["nodes"][0]["way"][0]["host"], "127.0.0.1");
     assert!(json["nodes"][0]["steps"].as_array().unwrap().len() >= 5);
 }
 

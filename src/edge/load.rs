@@ -230,17 +230,22 @@ pub(super) fn connector(ssh: &cli::Ssh, asking: &cli::Asking) -> Result<Connecto
         })?;
     }
     let ask = secrets::asker(&ssh.secrets)?;
-    let door = door(ssh, ask.clone())?;
+    let door = door(ssh, ask.clone(), Some(std::sync::Arc::new(warn)))?;
     Ok(Recorder::new(Becoming::new(door, ask), asking.transcript.clone()))
 }
 
-/// Returns the makers of lines; `ask` is asked for their secrets.
-pub(super) fn door(ssh: &cli::Ssh, ask: Option<Ask>) -> Result<Door, Fault> {
+/// Returns the makers of lines; `ask` is asked for their secrets, `notice` hears of directives of
+/// ssh_config that are not followed.
+pub(super) fn door(
+    ssh: &cli::Ssh,
+    ask: Option<Ask>,
+    notice: Option<ssh::Notice>,
+) -> Result<Door, Fault> {
     let options = ssh::Options {
         config_file: ssh.ssh_config.clone(),
         accept_new_host_keys: ssh.accept_new_host_keys,
         allow_match_exec: ssh.allow_match_exec,
-        notice: Some(std::sync::Arc::new(|text: &str| warn(text))),
+        notice,
         connect_timeout: ssh.connect_timeout,
         ask,
         ..ssh::Options::default()

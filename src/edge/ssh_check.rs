@@ -13,7 +13,8 @@ use crate::report::ssh_check as report;
 /// Goes the way to each node that was named.
 pub(super) async fn run(options: SshCheck) -> Result<Exit, Fault> {
     let nodes = nodes(&options)?;
-    let door = load::door(&options.ssh, secrets::asker(&options.ssh.secrets)?)?;
+    // What is not followed stands beside the settings.
+    let door = load::door(&options.ssh, secrets::asker(&options.ssh.secrets)?, None)?;
     let color = audit::uses_color(options.color, std::io::stdout().is_terminal());
     let mut signals = super::signals::Signals::listen()?.stop();
     let mut checked = Vec::new();
@@ -45,6 +46,13 @@ async fn check(
     let mut failed = None;
     if !options.json {
         output::to_stdout(report::title(node.name(), color).as_bytes())?;
+    }
+    // That it cannot be told is what the first step says.
+    checked.way = door.explain(&node.endpoint).await.unwrap_or_default();
+    if !options.json {
+        let settings: String =
+            checked.way.iter().map(|host| report::settings(host, color)).collect();
+        output::to_stdout(settings.as_bytes())?;
     }
     checked.reached = door
         .check(&node.endpoint, &mut |step| {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::openssh::{Openssh, OpensshNode};
-use super::ssh::{Ssh, SshNode, Told, check_by};
+use super::ssh::{Explained, Ssh, SshNode, Told, check_by};
 use super::{Command, Connect, Ended, Endpoint, Node, NodeError, Sink, Transport};
 
 /// Makes lines by both.
@@ -29,6 +29,18 @@ impl Door {
         match endpoint.transport.unwrap_or_default() {
             Transport::Builtin => self.builtin.check(endpoint, told).await,
             Transport::Openssh => check_by(&self.openssh, endpoint, means, told).await,
+        }
+    }
+
+    /// Returns how a node is reached, and the jump hosts before it; see [`Ssh::explain_way`]. Of a
+    /// node that the `ssh` program reaches, `ssh -G` tells it: none.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn explain(&self, endpoint: &Endpoint) -> Result<Vec<Explained>, NodeError> {
+        match endpoint.transport.unwrap_or_default() {
+            Transport::Builtin => self.builtin.explain_way(endpoint).await,
+            Transport::Openssh => Ok(Vec::new()),
         }
     }
 

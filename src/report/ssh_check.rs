@@ -6,8 +6,11 @@ use console::style;
 use serde::Serialize;
 
 use crate::cassandra::fact::Why;
-use crate::node::ssh::Step;
+use crate::node::ssh::{Explained, Step};
 use crate::text::visible;
+
+/// Columns that values take at most before where they come from stands further right.
+const WIDEST: usize = 48;
 
 /// The version of the JSON.
 const SCHEMA: u32 = 1;
@@ -19,6 +22,9 @@ pub struct Checked {
     pub node: String,
     /// Whether a command ran there.
     pub reached: bool,
+    /// How it is reached: the jump hosts before it, first hop first, and then itself. Empty when
+    /// that cannot be told, as the first step says, or is left to the ssh program.
+    pub way: Vec<Explained>,
     /// The steps, in their order.
     pub steps: Vec<Told>,
 }
@@ -37,7 +43,7 @@ pub struct Told {
 impl Checked {
     /// Returns a node of which nothing is known yet.
     pub fn new(node: &str) -> Self {
-        Self { node: node.to_owned(), reached: false, steps: Vec::new() }
+        Self { node: node.to_owned(), reached: false, way: Vec::new(), steps: Vec::new() }
     }
 }
 
@@ -55,6 +61,22 @@ impl From<Step> for Told {
 /// The line before the steps of a node.
 pub fn title(node: &str, color: bool) -> String {
     format!("{}\n", style(visible(node)).bold().force_styling(color))
+}
+
+/// The settings of one host, a line each, with where it comes from.
+pub fn settings(host: &Explained, color: bool) -> String {
+    let wide = host.settings.iter().map(|setting| setting.value.chars().count()).max();
+    let wide = wide.unwrap_or_default().min(WIDEST);
+    let mut text = format!("  {}\n", style(visible(&host.host)).underlined().force_styling(color));
+    for setting in &host.settings {
+        let origin = style(visible(&setting.origin)).dim().force_styling(color);
+        let value = visible(&setting.value);
+        text.push_str(&format!("    {:<26} {value:<wide$}  {origin}\n", setting.directive));
+    }
+    for notice in &host.notices {
+        text.push_str(&format!("    note: {}\n", visible(notice)));
+    }
+    text
 }
 
 /// One step as a line, and a second one with what to do when it failed.

@@ -69,6 +69,16 @@ impl Shared {
         settings: &Settings,
         endpoint: &Endpoint,
     ) -> Result<Vec<Settings>, NodeError> {
+        let hops = self.hops_before(settings, endpoint).await?;
+        Ok(hops.into_iter().map(|(_, settings)| settings).collect())
+    }
+
+    /// Returns what is asked for and what is settled of each jump host, first hop first.
+    pub(super) async fn hops_before(
+        &self,
+        settings: &Settings,
+        endpoint: &Endpoint,
+    ) -> Result<Vec<(Endpoint, Settings)>, NodeError> {
         let mut chain = Vec::new();
         self.hops(&settings.jumps, settings, endpoint, 0, &mut chain).await?;
         Ok(chain)
@@ -81,7 +91,7 @@ impl Shared {
         target: &'a Settings,
         endpoint: &'a Endpoint,
         depth: usize,
-        chain: &'a mut Vec<Settings>,
+        chain: &'a mut Vec<(Endpoint, Settings)>,
     ) -> Boxed<'a, Result<(), NodeError>> {
         Box::pin(async move {
             for (index, jump) in jumps.iter().enumerate() {
@@ -108,7 +118,7 @@ impl Shared {
                     self.hops(&before, target, endpoint, depth + 1, chain).await?;
                 }
                 settings.is_jump = true;
-                chain.push(settings);
+                chain.push((hop, settings));
             }
             Ok(())
         })

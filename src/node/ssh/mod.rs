@@ -199,6 +199,20 @@ impl Ssh {
         self.shared.resolver.explain(endpoint).await
     }
 
+    /// Returns the same of the jump hosts before `endpoint`, first hop first, and then of itself.
+    ///
+    /// # Errors
+    /// As [`Ssh::explain`]; and a jump host that cannot be read, or too many of them.
+    pub async fn explain_way(&self, endpoint: &Endpoint) -> Result<Vec<Explained>, NodeError> {
+        let settings = self.shared.resolver.settle(endpoint).await?;
+        let mut way = Vec::new();
+        for (hop, _) in self.shared.hops_before(&settings, endpoint).await? {
+            way.push(self.explain(&hop).await?);
+        }
+        way.push(self.explain(endpoint).await?);
+        Ok(way)
+    }
+
     /// Returns what was to be said of directives that matter and are not followed, each once; the
     /// next call returns what came since.
     pub fn notices(&self) -> Vec<String> {
