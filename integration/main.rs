@@ -48,3 +48,5 @@ mod truth;
 mod verify;
 #[path = "stories/versions.rs"]
 mod versions;
+#[path = "stories/ways.rs"]
+mod ways;
