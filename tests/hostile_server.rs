@@ -92,8 +92,13 @@ async fn try_with(
 ) -> Tried {
     let home = Home::new();
     home.key("id_ed25519", "ed25519", "");
-    let options =
-        Options { accept_new_host_keys: true, handshake_timeout, auth_timeout, ..home.options() };
+    let options = Options {
+        accept_new_host_keys: true,
+        handshake_timeout,
+        auth_timeout,
+        ask: Some(Arc::new(|_| Some("an answer".to_owned().into()))),
+        ..home.options()
+    };
     let ssh = Ssh::new(options).unwrap();
     let endpoint = Endpoint {
         host: "127.0.0.1".into(),
