@@ -15,6 +15,7 @@ mod raw_server;
 #[expect(dead_code, reason = "of it only the operator's home is needed here")]
 mod sshd;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use raw_server::{Io, Wire, serve};
