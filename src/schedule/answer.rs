@@ -237,6 +237,7 @@ mod tests {
                 "1 node in flight, no more may be",
                 "2 nodes of its rack in flight, no more may be",
                 "3 nodes of its data centre in flight, no more may be",
+                "3 nodes behind its jump host in flight, no more may be",
                 "a node of another rack is in flight",
                 "a node with replicas of the same ranges is in flight",
                 "the canary has not ended",

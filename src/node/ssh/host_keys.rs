@@ -142,8 +142,16 @@ impl HostKeys {
         let path = settings.known_hosts.first().ok_or_else(|| {
             NodeError::Local("a new host key cannot be kept: no known_hosts file is set".into())
         })?;
+        let name = settings.names().own;
+        if !is_one_name(&name) {
+            let name = one_line(name.as_bytes(), 100);
+            return Err(NodeError::Local(format!(
+                "the host key cannot be taken in: HostKeyAlias {name} would be no name in \
+                 known_hosts; add the key by hand, or choose another alias"
+            )));
+        }
         let salt = settings.hash_known_hosts.then(random_bytes);
-        let line = known_hosts::line(&settings.names().own, key, salt)
+        let line = known_hosts::line(&name, key, salt)
             .map_err(|error| NodeError::Local(format!("a host key cannot be written: {error}")))?;
         let before = Stamp::of(path).ok().flatten();
         let written = append(path, &line).map_err(|error| local(path, &error))?;
@@ -170,6 +178,13 @@ fn flaw_of(certificate: &Certificate, settings: &Settings, found: &Found) -> Opt
     let name = settings.alias.as_deref().unwrap_or(&settings.host);
     let wanted = settings.algorithms.ca_signatures.as_deref();
     certificates::host_flaw(certificate, name, certificates::now(), wanted)
+}
+
+/// Whether a line of known_hosts with this name is one host's: an alias may be a pattern that would
+/// trust the key for every host, or the beginning of a comment.
+fn is_one_name(name: &str) -> bool {
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || "*?!,|".contains(c);
+    !name.is_empty() && !name.starts_with(['#', '@']) && !name.contains(is_odd)
 }
 
 /// Appends one line in one write, so that writers beside us do not cut it in two.
@@ -328,5 +343,20 @@ fn scan_name(kind: &Algorithm) -> Option<&'static str> {
         Some("ed25519")
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_alias_is_written_that_stands_for_more_than_one_host() {
+        for name in ["ring", "[127.0.0.1]:2222", "fe80::1%eth0", "n-1.dc1"] {
+            assert!(is_one_name(name), "{name}");
+        }
+        for name in ["*", "n?", "!a", "a,b", "#a", "@revoked", "a b", "|1|x", ""] {
+            assert!(!is_one_name(name), "{name}");
+        }
     }
 }
