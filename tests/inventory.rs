@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use ringhaul::inventory::{
     Draft, DraftError, DraftNode, Inventory, NodeSpec, Rights, Sudo, known_keys, render,
 };
+use ringhaul::node::Transport;
 use ringhaul::selection::Selection;
 
 #[path = "inventory/mistakes.rs"]
@@ -339,6 +340,7 @@ fn draft() -> Draft {
         identity_files: vec!["/k/a".into(), "/k/b c".into()],
         known_hosts: vec!["/k/known_hosts".into()],
         proxy_jump: Some(vec!["ops@bastion:22".to_owned()]),
+        transport: None,
         nodes: vec![
             node("10.0.0.3", Some("dc1"), Some("rack 2")),
             node("10.0.0.1", Some("dc1"), Some("no")),
@@ -450,6 +452,7 @@ proptest! {
         port in prop::option::of(1..=u16::MAX),
         keys in prop::collection::vec("/[ -~é]{1,12}", 0..3),
         jump in prop::option::of(prop::collection::vec("[a-m]{1,5}(:[1-9][0-9]{0,3})?", 0..3)),
+        transport in prop::option::of(prop::sample::select(vec![Transport::Builtin, Transport::Openssh])),
         places in prop::collection::vec((prop::option::of(name()), prop::option::of(name()), prop::option::of(name())), 1..8),
     ) {
         let host = |i: usize| match i % 3 {
@@ -461,7 +464,7 @@ proptest! {
             .map(|(i, (dc, rack, comment))| DraftNode { host: host(i), host_id: (i % 2 == 0).then(|| format!("3500c635-65e6-4606-be39-{i:012}")), dc, rack, comment })
             .collect();
         let keys: Vec<PathBuf> = keys.iter().map(|key| Path::new(key).components().collect()).collect();
-        let draft = Draft { cluster: cluster.clone(), user, port, identity_files: keys.clone(), known_hosts: keys, proxy_jump: jump, nodes };
+        let draft = Draft { cluster: cluster.clone(), user, port, identity_files: keys.clone(), known_hosts: keys, proxy_jump: jump, transport, nodes };
         let text = render(&draft).unwrap();
         let back = parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         prop_assert_eq!(&back.cluster, &cluster);
@@ -474,6 +477,7 @@ proptest! {
             prop_assert_eq!(&read.endpoint.identity_files, &draft.identity_files);
             prop_assert_eq!(&read.endpoint.known_hosts, &draft.known_hosts);
             prop_assert_eq!(&read.endpoint.proxy_jump, &draft.proxy_jump);
+            prop_assert_eq!(read.endpoint.transport, draft.transport);
         }
     }
 

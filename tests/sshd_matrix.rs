@@ -2,7 +2,7 @@
 //! beside it: reached by both or by neither, and where by neither, with the reason.
 //!
 //! `integration/ring install` fetches the servers; a release that is not there is skipped and
-//! said, or a failure when RINGHAUL_ALL_SERVERS is set.
+//! said, or a failure for those that RINGHAUL_SERVERS names.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
 #![allow(clippy::print_stdout, reason = "the harness keeps the times, and shows them when asked")]

@@ -154,6 +154,7 @@ fn draft(cluster: String, ring: &Ring, asked: &NodeSpec) -> Result<String, Fault
         identity_files: absolute(&endpoint.identity_files),
         known_hosts: absolute(&endpoint.known_hosts),
         proxy_jump: endpoint.proxy_jump.clone(),
+        transport: endpoint.transport,
         nodes: nodes.collect(),
     };
     render(&draft).map_err(|error| Fault::failed(error.to_string()))

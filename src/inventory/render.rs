@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use crate::node::Transport;
+
 /// What an inventory is written from. Empty and `None` are left out of the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Draft {
@@ -19,6 +21,8 @@ pub struct Draft {
     pub known_hosts: Vec<PathBuf>,
     /// The jump hosts used; `Some(vec![])` is written as `none`.
     pub proxy_jump: Option<Vec<String>>,
+    /// Who spoke SSH, when that was said.
+    pub transport: Option<Transport>,
     /// The nodes. They are written grouped by data centre and rack, else in this order.
     pub nodes: Vec<DraftNode>,
 }
@@ -90,6 +94,11 @@ fn defaults(draft: &Draft) -> Result<String, DraftError> {
     match draft.proxy_jump.as_deref() {
         Some([]) => text.push_str("  proxy_jump: none\n"),
         Some(hops) => push_list(&mut text, "proxy_jump", hops),
+        None => {}
+    }
+    match draft.transport {
+        Some(Transport::Openssh) => text.push_str("  transport: openssh\n"),
+        Some(Transport::Builtin) => text.push_str("  transport: builtin\n"),
         None => {}
     }
     Ok(text)
