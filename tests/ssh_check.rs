@@ -121,6 +121,29 @@ fn a_node_that_the_ssh_program_reaches_is_looked_at_through_it() {
 }
 
 #[test]
+fn neither_way_runs_a_command_of_ssh_config_that_nobody_allowed() {
+    let home = Home::new();
+    let mark = home.path("ran");
+    let config = home.path("config");
+    std::fs::write(&config, format!("Match exec \"touch {}\"\n  Port 1\n", mark.display()))
+        .unwrap();
+    for transport in ["builtin", "openssh"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_ringhaul"))
+            .args(["ssh-check", "127.0.0.1", "--transport", transport, "-F"])
+            .arg(&config)
+            .current_dir(home.path(""))
+            .env("HOME", home.path(""))
+            .env_remove("RINGHAUL_INVENTORY")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("config:1: Match exec runs a command"), "{transport}: {text}");
+        assert!(!mark.exists(), "{transport}");
+    }
+}
+
+#[test]
 fn one_node_that_is_not_reached_does_not_keep_the_others_from_being_checked() {
     let home = Home::new();
     home.key("id_ed25519", "ed25519", "");

@@ -28,7 +28,7 @@ impl Door {
         let means = "left to the ssh program (transport: openssh); `ssh -v` tells its steps";
         match endpoint.transport.unwrap_or_default() {
             Transport::Builtin => self.builtin.check(endpoint, told).await,
-            Transport::Openssh => check_by(&self.openssh, endpoint, means, told).await,
+            Transport::Openssh => check_by(self, endpoint, means, told).await,
         }
     }
 
@@ -56,14 +56,21 @@ impl Connect for Door {
     async fn connect(&self, endpoint: &Endpoint) -> Result<DoorNode, NodeError> {
         Ok(match endpoint.transport.unwrap_or_default() {
             Transport::Builtin => DoorNode::Builtin(self.builtin.connect(endpoint).await?),
-            Transport::Openssh => DoorNode::Openssh(self.openssh.connect(endpoint).await?),
+            Transport::Openssh => {
+                // It reads the files itself, and would run what stands there.
+                self.builtin.check_match_exec(endpoint).await?;
+                DoorNode::Openssh(self.openssh.connect(endpoint).await?)
+            }
         })
     }
 
     async fn connect_bulk(&self, endpoint: &Endpoint) -> Result<DoorNode, NodeError> {
         Ok(match endpoint.transport.unwrap_or_default() {
             Transport::Builtin => DoorNode::Builtin(self.builtin.connect_bulk(endpoint).await?),
-            Transport::Openssh => DoorNode::Openssh(self.openssh.connect_bulk(endpoint).await?),
+            Transport::Openssh => {
+                self.builtin.check_match_exec(endpoint).await?;
+                DoorNode::Openssh(self.openssh.connect_bulk(endpoint).await?)
+            }
         })
     }
 

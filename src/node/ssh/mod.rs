@@ -199,6 +199,14 @@ impl Ssh {
         self.shared.resolver.explain(endpoint).await
     }
 
+    /// Refuses an endpoint for which ssh_config would run a command that the operator did not allow.
+    ///
+    /// # Errors
+    /// [`NodeError::Local`] with file, line and the option that allows it.
+    pub async fn check_match_exec(&self, endpoint: &Endpoint) -> Result<(), NodeError> {
+        self.shared.resolver.check_exec(endpoint).await
+    }
+
     /// Returns the same of the jump hosts before `endpoint`, first hop first, and then of itself.
     ///
     /// # Errors

@@ -60,6 +60,12 @@ impl Resolver {
         Ok(explain::explain(endpoint, &said, &settings, given))
     }
 
+    /// Refuses a `Match exec` that nobody allowed; see [`Source::check_exec`].
+    pub(super) async fn check_exec(&self, endpoint: &Endpoint) -> Result<(), NodeError> {
+        let local_user = self.local_user().await?;
+        self.source.check_exec(endpoint, &local_user).await
+    }
+
     async fn resolve(&self, endpoint: &Endpoint) -> Result<(Said, Settings), NodeError> {
         check_host(&endpoint.host)?;
         let local_user = self.local_user().await?;

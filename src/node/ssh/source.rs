@@ -73,6 +73,25 @@ impl Source {
         }
     }
 
+    /// Refuses an endpoint whose `Match exec` would run without having been allowed, for a way there
+    /// that reads the files itself. Where there is no such line, faults of the files are that way's
+    /// own to tell; where there is one, each fault leaves open whether it would run.
+    pub(super) async fn check_exec(
+        &self,
+        endpoint: &Endpoint,
+        local_user: &str,
+    ) -> Result<(), NodeError> {
+        let rules = self.rules.get_or_init(async || self.read()).await;
+        let is_open = match rules {
+            Ok(rules) => rules.exec.is_some(),
+            Err(_) => true,
+        };
+        match self.said(endpoint, local_user).await {
+            Err(error) if is_open && !self.options.allow_match_exec => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     async fn by_rules(
         &self,
         endpoint: &Endpoint,
