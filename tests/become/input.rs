@@ -1,5 +1,7 @@
 //! What a command reads and prints while sudo gets a password beside it.
 
+use std::io::Write as _;
+
 use ringhaul::node::becoming::Becoming;
 use ringhaul::node::{Command, Connect as _, Exit, Node as _};
 
@@ -64,6 +66,12 @@ async fn every_posix_shell_and_every_place_for_the_password_will_do() {
     for program in
         ["/usr/bin/dash", "/usr/bin/bash --posix", "/usr/bin/bash", "/usr/bin/busybox sh"]
     {
+        let file = program.split(' ').next().unwrap();
+        if !std::path::Path::new(file).exists() {
+            // Not by the macro: the harness would keep the words of a test that passes.
+            let _ = writeln!(std::io::stderr(), "skipped: {file} is not here");
+            continue;
+        }
         let host = Host::prepared(rules, program, &shell(program));
         arrives(&host, "root").await;
     }
