@@ -20,8 +20,12 @@ look at the account and PATH; it changes nothing.
 
 Exit codes: 0 reached, 3 not reached.")]
 pub struct SshCheck {
-    /// Nodes of the inventory, ranges of them, or [USER@]HOST[:PORT]
-    #[arg(value_name = "NODE", required = true)]
+    /// Nodes of the inventory, or hosts.
+    #[arg(
+        value_name = "NODE",
+        required = true,
+        help = "Nodes of the inventory, ranges of them, or [USER@]HOST[:PORT]"
+    )]
     pub nodes: Vec<String>,
     /// The inventory [default: $RINGHAUL_INVENTORY, or inventory.yaml if it is there]
     #[arg(short, long, value_name = "FILE")]
